@@ -1,0 +1,158 @@
+#include "core/base/chain.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace hc {
+
+namespace {
+
+// Small appends are gathered in chunks of this size, so that many little writes become one. One KiB
+// with the header: the C library's allocator keeps such blocks in its per-thread cache.
+constexpr std::size_t gather_bytes = 1024 - sizeof(Chunk);
+
+char* bytes_of(Chunk* chunk) noexcept { return reinterpret_cast<char*>(chunk + 1); }
+
+Chunk* make_owned(std::size_t capacity) {
+    void* memory = std::malloc(sizeof(Chunk) + capacity);
+    if (memory == nullptr) throw std::bad_alloc();
+    auto* chunk = new (memory) Chunk;
+    chunk->data = bytes_of(chunk);
+    chunk->room = static_cast<std::uint32_t>(std::min<std::size_t>(capacity, UINT32_MAX));
+    return chunk;
+}
+
+void free_chunk(Chunk* chunk, bool sent) noexcept {
+    if (chunk->lender != nullptr) chunk->lender->give_back(chunk->token, sent);
+    std::free(chunk);
+}
+
+} // namespace
+
+void Chain::push(Chunk* chunk) noexcept {
+    if (tail_ == nullptr) {
+        head_ = chunk;
+    } else {
+        tail_->next = chunk;
+    }
+    tail_ = chunk;
+    size_ += chunk->size;
+}
+
+void Chain::append(std::string_view bytes) {
+    if (bytes.empty()) return;
+    if (tail_ != nullptr && tail_->kind == Chunk::Kind::owned && tail_->room > 0) {
+        const auto n = std::min<std::size_t>(tail_->room, bytes.size());
+        std::memcpy(const_cast<char*>(tail_->data) + tail_->size, bytes.data(), n);
+        tail_->size += n;
+        tail_->room -= static_cast<std::uint32_t>(n);
+        size_ += n;
+        bytes.remove_prefix(n);
+        if (bytes.empty()) return;
+    }
+    const std::size_t capacity = std::max(bytes.size(), gather_bytes);
+    Chunk* chunk = make_owned(capacity);
+    std::memcpy(bytes_of(chunk), bytes.data(), bytes.size());
+    chunk->size = bytes.size();
+    chunk->room = static_cast<std::uint32_t>(capacity - bytes.size());
+    push(chunk);
+}
+
+char* Chain::reserve(std::size_t n) {
+    if (tail_ == nullptr || tail_->kind != Chunk::Kind::owned || tail_->room < n) {
+        push(make_owned(std::max(n, gather_bytes)));
+    }
+    return const_cast<char*>(tail_->data) + tail_->size;
+}
+
+void Chain::commit(std::size_t n) noexcept {
+    tail_->size += n;
+    tail_->room -= static_cast<std::uint32_t>(n);
+    size_ += n;
+}
+
+std::string_view Chain::append_block(std::string_view bytes) {
+    if (bytes.empty()) return {};
+    Chunk* chunk = make_owned(bytes.size());
+    std::memcpy(bytes_of(chunk), bytes.data(), bytes.size());
+    chunk->size = bytes.size();
+    chunk->room = 0;
+    push(chunk);
+    return {chunk->data, bytes.size()};
+}
+
+void Chain::append_lent(std::string_view bytes, Chunk::Lender* lender, std::uint64_t token) {
+    void* memory = std::malloc(sizeof(Chunk));
+    if (memory == nullptr) throw std::bad_alloc();
+    auto* chunk = new (memory) Chunk;
+    chunk->kind = Chunk::Kind::lent;
+    chunk->data = bytes.data();
+    chunk->size = bytes.size();
+    chunk->lender = lender;
+    chunk->token = token;
+    push(chunk);
+}
+
+void Chain::append_file(std::intptr_t file, std::uint64_t offset, std::uint64_t size,
+                        Chunk::Lender* lender, std::uint64_t token) {
+    void* memory = std::malloc(sizeof(Chunk));
+    if (memory == nullptr) throw std::bad_alloc();
+    auto* chunk = new (memory) Chunk;
+    chunk->kind = Chunk::Kind::file;
+    chunk->file = file;
+    chunk->offset = offset;
+    chunk->size = size;
+    file_size_ += size;
+    chunk->lender = lender;
+    chunk->token = token;
+    push(chunk);
+}
+
+void Chain::append(Chain&& other) noexcept {
+    if (other.empty() || &other == this) return;
+    if (tail_ == nullptr) {
+        head_ = other.head_;
+    } else {
+        tail_->next = other.head_;
+    }
+    tail_ = other.tail_;
+    size_ += std::exchange(other.size_, 0);
+    file_size_ += std::exchange(other.file_size_, 0);
+    other.head_ = other.tail_ = nullptr;
+}
+
+void Chain::consume(std::uint64_t n) noexcept {
+    size_ -= n;
+    // A chunk of no bytes (an empty lent buffer) is finished as soon as it is in front.
+    while (head_ != nullptr && (n > 0 || head_->size == 0)) {
+        const std::uint64_t taken = std::min(n, head_->size);
+        n -= taken;
+        head_->size -= taken;
+        if (head_->kind == Chunk::Kind::file) {
+            head_->offset += taken;
+            file_size_ -= taken;
+        } else {
+            head_->data += taken;
+        }
+        if (head_->size > 0) return;
+        Chunk* done = head_;
+        head_ = done->next;
+        if (head_ == nullptr) tail_ = nullptr;
+        free_chunk(done, true);
+    }
+}
+
+void Chain::clear() noexcept {
+    Chunk* chunk = std::exchange(head_, nullptr);
+    tail_ = nullptr;
+    size_ = file_size_ = 0;
+    while (chunk != nullptr) {
+        Chunk* next = chunk->next;
+        free_chunk(chunk, false);
+        chunk = next;
+    }
+}
+
+} // namespace hc

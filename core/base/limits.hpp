@@ -1,0 +1,92 @@
+// Every bound of the library, in one place, unit last. Each comment gives the answer to its excess.
+// `hc_config` sets each of them as "limits.<name>"; 0 means "no limit" only where it says so.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace hc {
+
+/// Bounds of one connection and of the exchanges on it.
+struct ConnectionLimits {
+    // -- sizes ---------------------------------------------------------------------------------
+    /// Request line and all header fields, together with their line ends. 431, then close.
+    std::uint32_t header_bytes_max = 32 * 1024;
+    /// Header fields in one head, and trailer fields behind one body. 431, then close.
+    std::uint32_t header_count_max = 100;
+    /// The request target alone. 414, then close.
+    std::uint32_t target_bytes_max = 8 * 1024;
+    /// A request's body; 0 for no limit. 413; the connection closes unless the body was small.
+    std::uint64_t body_bytes_max = 0;
+    /// Trailer section of a chunked body. 431 when nothing was answered yet, then close.
+    std::uint32_t trailer_bytes_max = 8 * 1024;
+    /// Chunk extensions of one body, all together. 400, then close.
+    std::uint32_t chunk_extension_bytes_max = 4 * 1024;
+    /// Body bytes that an exchange buffers for a handler that has not consumed them. Reading
+    /// from the peer stops until some are consumed.
+    std::uint32_t exchange_buffer_bytes_max = 256 * 1024;
+    /// Body bytes read and thrown away after an early answer, to keep the connection. Close.
+    std::uint32_t discard_bytes_max = 256 * 1024;
+    /// Bytes waiting to be written at which `send` answers AGAIN ...
+    std::uint32_t write_high_watermark_bytes = 256 * 1024;
+    /// ... and to which they must fall before WRITABLE is reported.
+    std::uint32_t write_low_watermark_bytes = 64 * 1024;
+    /// Bytes read from one connection before the others get their turn.
+    std::uint32_t read_turn_bytes_max = 256 * 1024;
+
+    // -- counts ----------------------------------------------------------------------------------
+    /// Requests on one connection; 0 for no limit. `Connection: close` on the last answer.
+    std::uint64_t requests_per_connection_max = 0;
+
+    // -- times; 0 means no limit -----------------------------------------------------------------
+    /// From the first byte of a head (or from accept, for the first) to its end. 408, close.
+    std::uint32_t header_timeout_ms = 15'000;
+    /// Between two arrivals of body bytes that the handler waits for. 408 when nothing was
+    /// answered yet, else close.
+    std::uint32_t body_timeout_ms = 30'000;
+    /// A connection between two requests. Close without a word.
+    std::uint32_t idle_timeout_ms = 60'000;
+    /// Bytes wait to be written and the peer takes none of them. Reset.
+    std::uint32_t write_timeout_ms = 30'000;
+    /// From the end of the head to the end of the answer. 503 when nothing was answered, else
+    /// close.
+    std::uint32_t request_timeout_ms = 0;
+    /// After our last byte, waiting for the peer to close, so that it reads the answer. Reset.
+    std::uint32_t linger_timeout_ms = 2'000;
+};
+
+/// Bounds of a whole server.
+struct ServerLimits {
+    /// Connections open at once. 503 with Retry-After to those beyond, then close.
+    std::uint32_t connections_max = 100'000;
+    /// Connections open at once from one address (an IPv6 /64 counts as one); 0 for no limit. 503.
+    std::uint32_t connections_per_peer_max = 0;
+    /// Exchanges in the hands of handlers at once. 503 with Retry-After.
+    std::uint32_t exchanges_max = 1'000'000;
+    /// Connections accepted in one loop turn before the others get theirs.
+    std::uint32_t accepts_per_turn_max = 64;
+    /// The backlog asked of the kernel.
+    std::uint32_t backlog_max = 4'096;
+    /// Seconds in the Retry-After of a 503 made here.
+    std::uint32_t retry_after_s = 5;
+    /// Routes of one server. `limit`.
+    std::uint32_t routes_max = 65'536;
+};
+
+/// Bounds of a runtime.
+struct RuntimeLimits {
+    /// 10 bits of a handle, less the shared table.
+    static constexpr std::uint32_t workers_max = 1'000;
+    static constexpr std::uint32_t runtimes_max = 64;    // 6 bits of a handle
+    static constexpr std::uint32_t slots_max = 1U << 20; // 20 bits of a handle
+    /// Threads of the blocking pool; they start on first use and end when idle.
+    std::uint32_t blocking_threads_max = 64;
+    /// Jobs that wait for a thread of the pool. `limit`.
+    std::uint32_t blocking_queue_max = 4'096;
+    /// An idle thread of the pool ends after this.
+    std::uint32_t blocking_idle_ms = 10'000;
+    /// Timers and blocking jobs alive at once. `limit`.
+    std::uint32_t operations_max = 1'000'000;
+};
+
+} // namespace hc
