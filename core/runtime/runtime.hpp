@@ -1,0 +1,99 @@
+// Runtime: N workers on N threads (or one worker driven by the caller), and the blocking pool.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "core/base/limits.hpp"
+#include "core/base/log.hpp"
+#include "core/base/result.hpp"
+#include "core/base/time.hpp"
+#include "core/runtime/blocking_pool.hpp"
+#include "core/runtime/seat.hpp"
+#include "core/runtime/worker.hpp"
+
+namespace hc::runtime {
+
+struct RuntimeOptions {
+    std::uint32_t workers = 1;      // 0: driven mode
+    std::string thread_name = "hc"; // "hc-0", "hc-1", ...
+    RuntimeLimits limits;
+    LogSink log;
+    sys::System* system = nullptr; // nullptr: sys::native()
+};
+
+/// Life: created -> start() -> stop() (asynchronous) -> join(). No thread exists before start().
+/// All functions may be called from any thread.
+class Runtime {
+public:
+    /// Takes one of the process's runtime numbers (at most RuntimeLimits::runtimes_max): `limit`.
+    static Result<std::unique_ptr<Runtime>> create(const RuntimeOptions& options);
+    /// Stops and joins when that was not done. Not on one of its own worker threads (there it is
+    /// released instead), nor inside a driven turn, nor while the caller holds a WorkerRef of it.
+    /// In a forked child everything is leaked: its threads exist in the parent only.
+    ~Runtime();
+    /// Gives the runtime up without waiting, on any thread but not inside a driven turn: it stops,
+    /// and its last thread destroys it. Blocking jobs that run go on by themselves.
+    static void release(std::unique_ptr<Runtime> runtime);
+
+    /// `state` when it was started or stopped before, `limit` when the system gives no more threads
+    /// (then it has stopped), `forked` in a forked child.
+    Result<void> start();
+    /// Each worker finishes its pass, drops what is in its inbox, destroys its tasks and then what
+    /// was attached to it, and ends. `on_stopped` runs once, on the last worker to end (driven:
+    /// inside the turn that sees it; never started: in here; already stopped: in here).
+    void stop(std::move_only_function<void()> on_stopped);
+    /// Waits until all workers have ended: `timeout`; `deadlock` on a worker's own thread before
+    /// that; `forked` in a forked child. Does not stop them.
+    Result<void> join(std::optional<Duration> timeout);
+
+    bool driven() const noexcept;
+    bool forked() const noexcept; // this process is a forked child of the one that made it
+    std::uint32_t number() const noexcept;
+    std::uint32_t workers() const noexcept;
+    Worker& worker(std::uint32_t index) noexcept;
+    /// The worker whose thread this is, or nullptr.
+    Worker* current() noexcept;
+    BlockingPool& blocking() noexcept;
+    const RuntimeOptions& options() const noexcept;
+
+private:
+    struct State;
+    explicit Runtime(std::shared_ptr<State> state) noexcept : state_(std::move(state)) {}
+    std::shared_ptr<State> state_; // shared with its threads, see release()
+};
+
+/// Holds the worker of a handle, so that neither it nor its runtime is destroyed meanwhile: their
+/// destruction waits for the instant this lives. Lock-free; any thread, any 64-bit value; empty
+/// when there is no such worker. See seat.hpp.
+class WorkerRef {
+public:
+    static WorkerRef of(std::uint64_t handle) noexcept {
+        Seat* seat = Seat::find(handle);
+        Worker* worker = seat == nullptr ? nullptr : seat->hold();
+        return worker == nullptr ? WorkerRef() : WorkerRef(*seat, worker);
+    }
+    WorkerRef(WorkerRef&& other) noexcept
+        : seat_(std::exchange(other.seat_, nullptr)),
+          worker_(std::exchange(other.worker_, nullptr)) {}
+    WorkerRef(const WorkerRef&) = delete;
+    WorkerRef& operator=(const WorkerRef&) = delete;
+    ~WorkerRef() {
+        if (seat_ != nullptr) seat_->let_go();
+    }
+    explicit operator bool() const noexcept { return worker_ != nullptr; }
+    Worker* operator->() const noexcept { return worker_; }
+    Worker& operator*() const noexcept { return *worker_; }
+
+private:
+    WorkerRef() = default;
+    WorkerRef(Seat& seat, Worker* worker) noexcept : seat_(&seat), worker_(worker) {}
+    Seat* seat_ = nullptr;
+    Worker* worker_ = nullptr;
+};
+
+} // namespace hc::runtime

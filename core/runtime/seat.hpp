@@ -1,0 +1,103 @@
+// Seat: the place of one worker in the process, found by the first 16 bits of a handle. Seats are
+// made when first needed and never freed, so that any 64-bit number from anywhere can be looked up
+// at any time; the workers that sit there come and go.
+//
+// Who may touch what, and when
+//
+//   gate     {open, holders}. Any thread. A holder raises the count by compare-and-swap and only
+//            while the gate is open; the worker then exists until it lets go. close() shuts it
+//            first and then waits until the last holder has gone, for the instant that takes. So
+//            whoever holds a seat must not wait for the destruction of its worker.
+//   worker   written by open() and close() while the gate is shut; read while held, or by the
+//            owner's thread.
+//   owner    the mark of the thread that runs the worker (the address of its `here`). Written by
+//            that thread when it enters and leaves, and by close(). Any thread may compare it with
+//            its own mark: only its own writes can make it equal, so no order is needed. (A thread
+//            that begins after another has ended may get its mark; nobody is there to be confused.)
+//   slots    its own rules. The ids of one runtime number and worker index go through one table for
+//            the life of the process: when the number is used again, generations go on, and handles
+//            of the runtime before stay stale for ever.
+//
+// The numbers of runtimes are bits in one word: a number belongs to the runtime that set its bit.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <utility>
+
+#include "core/base/limits.hpp"
+#include "core/base/slot_table.hpp"
+
+namespace hc::runtime {
+
+class Worker;
+
+class alignas(64) Seat {
+public:
+    Seat(std::uint32_t runtime, std::uint32_t index, std::uint64_t seed)
+        : slots_(runtime, index, seed, RuntimeLimits::slots_max) {}
+    Seat(const Seat&) = delete;
+    Seat& operator=(const Seat&) = delete;
+
+    /// The seat of a handle; nullptr when none was ever made. Any thread.
+    static Seat* find(std::uint64_t handle) noexcept;
+    /// The seat of a worker, made when there is none. Only for the holder of the runtime number.
+    /// `seed` makes the ids of a new one unpredictable. nullptr when memory ran out.
+    static Seat* make(std::uint32_t runtime, std::uint32_t index, std::uint64_t seed) noexcept;
+
+    /// Takes a free runtime number, or nothing when all are taken.
+    static std::optional<std::uint32_t> take_number() noexcept;
+    static void give_number_back(std::uint32_t number) noexcept;
+
+    /// Any thread: the worker, which stays until let_go(); nullptr when nobody sits here.
+    Worker* hold() noexcept {
+        std::uint32_t gate = gate_.load(std::memory_order_relaxed);
+        do {
+            if ((gate & open_bit) == 0) return nullptr;
+        } while (!gate_.compare_exchange_weak(gate, gate + 1, std::memory_order_acquire,
+                                              std::memory_order_relaxed));
+        return worker_.load(std::memory_order_relaxed);
+    }
+    void let_go() noexcept { gate_.fetch_sub(1, std::memory_order_release); }
+
+    /// The worker sits down; ids left over from the one before are ended.
+    void open(Worker& worker) noexcept;
+    /// The worker gets up: waits for holders, then ends all its ids.
+    void close() noexcept;
+
+    /// The calling thread runs this seat's worker from now on.
+    void enter() noexcept {
+        if (here_ != this) before_ = std::exchange(here_, this);
+        owner_.store(&here_, std::memory_order_relaxed);
+    }
+    /// It does no longer; current() is again the worker it was before.
+    void leave() noexcept {
+        owner_.store(nullptr, std::memory_order_relaxed);
+        if (here_ == this) here_ = before_;
+    }
+    bool is_current() const noexcept { return owner_.load(std::memory_order_relaxed) == &here_; }
+
+    /// The worker that this thread entered last and still runs, or nullptr.
+    static Worker* current() noexcept {
+        Seat* seat = here_;
+        if (seat == nullptr || !seat->is_current()) return nullptr;
+        return seat->worker_.load(std::memory_order_relaxed);
+    }
+
+    SlotTable& slots() noexcept { return slots_; }
+
+private:
+    static constexpr std::uint32_t open_bit = 1U << 31;
+    // A seat, not a worker: the worker may have been destroyed on another thread meanwhile.
+    static inline constinit thread_local Seat* here_ __attribute__((tls_model("initial-exec"))) =
+        nullptr;
+
+    std::atomic<std::uint32_t> gate_{0};
+    std::atomic<Worker*> worker_{nullptr};
+    std::atomic<const void*> owner_{nullptr};
+    Seat* before_ = nullptr; // what `here_` was; the owner's
+    SlotTable slots_;
+};
+
+} // namespace hc::runtime
