@@ -1,0 +1,22 @@
+// The common head, read without llhttp: one of the usual methods, origin-form, HTTP/1.1 or 1.0,
+// fields of clean characters, all of it in one slice. It accepts nothing that llhttp would read
+// otherwise; as soon as something is unusual (or wrong) it gives up, and llhttp starts over and
+// decides. So it can make a request cheaper, never different: the tests and the fuzzer compare the
+// two.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+
+#include "core/base/limits.hpp"
+#include "core/http/head.hpp"
+
+namespace hc::h1 {
+
+/// Reads a complete request head at the beginning of `input` into `head` and `fields` (which has
+/// room for limits.header_count_max). Gives its size, or 0 when it is not for here; what was
+/// recorded is void then. Request line and target are judged; the fields are only recorded.
+std::size_t read_plain_head(std::string_view input, const ConnectionLimits& limits,
+                            http::HeadView& head, http::FieldRef* fields) noexcept;
+
+} // namespace hc::h1
