@@ -1,0 +1,114 @@
+// ConnectionContext: what all connections of one server on one worker share.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/base/intrusive_list.hpp"
+#include "core/base/limits.hpp"
+#include "core/base/log.hpp"
+#include "core/link/exchange.hpp"
+#include "core/proto/h1/parser.hpp"
+#include "core/runtime/worker.hpp"
+
+namespace hc::link {
+
+/// A number that one thread writes and any thread may read.
+class Counter {
+public:
+    void add(std::uint64_t n = 1) noexcept {
+        value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed);
+    }
+    void sub(std::uint64_t n = 1) noexcept {
+        value_.store(value_.load(std::memory_order_relaxed) - n, std::memory_order_relaxed);
+    }
+    std::uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+private:
+    std::atomic<std::uint64_t> value_{0};
+};
+
+/// One worker's counts of one server.
+struct Counters {
+    Counter connections_accepted;
+    Counter connections_open;
+    Counter connections_refused;
+    Counter requests;
+    Counter requests_active;
+    Counter requests_refused;
+    std::array<Counter, 6> responses; // by class; [0] without an answer
+    Counter protocol_errors;
+    Counter timeouts;
+    Counter bytes_received;
+    Counter bytes_sent;
+};
+
+/// A connection's place among those of its context.
+struct ConnectionNode : ListNode {};
+
+/// A connection as its server sees it. Deleted through Worker::retire.
+class Connection : public runtime::Retired, public ConnectionNode {
+public:
+    /// No new request is taken: closes now when idle, else behind the answer under way.
+    virtual void drain() noexcept = 0;
+    /// Waited for long enough: what would go on for ever (a tunnel) is closed too.
+    virtual void hurry() noexcept = 0;
+    /// Ends it now, with a reset.
+    virtual void kill() noexcept = 0;
+    /// True while an exchange is under way.
+    virtual bool busy() const noexcept = 0;
+};
+
+/// Where exchanges and connections go when something happens to them: the server.
+class Dispatcher {
+public:
+    /// A request's head is there: choose the user (exchange.set_user) or answer it. Called with the
+    /// head still lent.
+    virtual void dispatch(Exchange& exchange) = 0;
+    /// The answer was handed over, or the exchange ended without one. For logs and latencies.
+    virtual void finished(Exchange& exchange) noexcept = 0;
+    /// A connection is gone; it is already out of the context's list.
+    virtual void disconnected(const Endpoint& peer) noexcept = 0;
+
+protected:
+    ~Dispatcher() = default;
+};
+
+class ConnectionContext {
+public:
+    /// All of them outlive the context.
+    ConnectionContext(runtime::Worker& on, const ConnectionLimits& bounds, Dispatcher& to,
+                      Counters& counts)
+        : worker(on), limits(bounds), dispatcher(to), counters(counts) {}
+    ~ConnectionContext();
+    ConnectionContext(const ConnectionContext&) = delete;
+    ConnectionContext& operator=(const ConnectionContext&) = delete;
+
+    runtime::Worker& worker;
+    const ConnectionLimits& limits;
+    Dispatcher& dispatcher;
+    Counters& counters;
+    std::string server_name; // the Server field; empty for none
+    bool send_date = true;
+    bool half_close_is_gone = false;
+    bool draining = false;
+    bool keeps_heads = false; // finished() looks at the head, also of what was released at once
+    std::uint32_t retry_after_s = 5;
+    IntrusiveList<Connection, ConnectionNode> connections;
+    IntrusiveList<Exchange, ExchangeNode> exchanges;
+    h1::HeadScratch scratch;
+
+    /// Memory for one exchange, from what earlier ones left.
+    void* exchange_memory();
+    void exchange_memory_back(void* memory) noexcept;
+
+private:
+    static constexpr std::size_t spare_max = 256;
+    std::vector<void*> spare_exchanges_;
+};
+
+} // namespace hc::link

@@ -1,0 +1,300 @@
+// Exchange: one request and its answer, the same on every protocol. Server, client, C API and every
+// binding know only this.
+//
+//  request side            open ---- body_end ----> ended
+//  answer side    none --- interim* --- respond ---> open --- finish ---> finished
+//                                  `-- upgrade ----> tunnel (raw bytes both ways until both ended)
+//  whole          live --- both sides done --------> closed (ok)   --- release ---> freed
+//                      `-- peer reset, abort, timeout -> closed (why) --- release ---> freed
+//
+// Ownership. The exchange is made by a driver and belongs to nobody else: it is freed when it is
+// released by its user *and* its driver has let go of it. Until released it counts against its
+// connection's concurrency, even after a reset, so that resets buy no free work. Everything here
+// runs on the exchange's worker; other threads hold its id and post messages.
+//
+// Three ledgers, kept apart:
+//   credit     grant(n) is cumulative permission to deliver body bytes; none are delivered without
+// it
+//   held       bytes delivered to a user that keeps them, until consume(n); they and the
+// undelivered
+//              ones are bounded by exchange_buffer_bytes_max, beyond which the driver stops reading
+//   connection bytes copied into exchanges, bounded per connection by the driver (h2, h3)
+//
+// Sending is all or nothing: below the high watermark a chunk is taken whole; at or above it
+// nothing is taken, the answer is `again`, and exactly one on_writable follows at the low
+// watermark.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+
+#include "core/base/chain.hpp"
+#include "core/base/error.hpp"
+#include "core/base/limits.hpp"
+#include "core/base/time.hpp"
+#include "core/http/field.hpp"
+#include "core/http/head.hpp"
+#include "core/http/router.hpp"
+#include "core/link/transport.hpp"
+#include "core/runtime/worker.hpp"
+
+namespace hc::link {
+
+class Exchange;
+class ConnectionContext;
+class PinnedExchange;
+
+/// Who handles an exchange. Calls never nest for one exchange and never come after on_closed.
+/// Inside
+/// any of them the user may call anything on the exchange, release() included.
+class ExchangeUser {
+public:
+    /// The head is there. `ended`: no body follows. While this runs, head() points into memory that
+    /// is lent; if the exchange is still unreleased when this returns, the head is moved into
+    /// memory
+    /// of its own (pointers change).
+    virtual void on_request(Exchange& exchange, bool ended) = 0;
+    /// Body bytes, within credit. Unless keeps_body(), lent for this call and consumed by it;
+    /// otherwise they stay in place until consume() or release.
+    virtual void on_body(Exchange& exchange, std::string_view bytes) = 0;
+    /// The body is complete; exchange.trailers() are there.
+    virtual void on_body_end(Exchange& exchange) = 0;
+    /// A send was refused with `again` and would be taken now.
+    virtual void on_writable(Exchange& exchange) = 0;
+    /// The end, once, unless it was released before: ok when the answer was handed to the kernel
+    /// and
+    /// the request was read, else why not. Only release() is of use afterwards.
+    virtual void on_closed(Exchange& exchange, ErrorKind why) = 0;
+    virtual bool keeps_body() const noexcept = 0;
+
+protected:
+    ~ExchangeUser() = default;
+};
+
+/// The protocol's side of an exchange: what a driver (h1, h2, h3) does for it. The exchange has
+/// checked states and ledgers before it calls.
+class ExchangeDriver {
+public:
+    /// `body` is all of the body when `fin`. `invalid` when the fields may not be sent.
+    virtual ErrorKind drive_respond(Exchange&, int status, std::span<const http::Field> fields,
+                                    Chain* lent_body, std::string_view body, bool fin) = 0;
+    virtual ErrorKind drive_interim(Exchange&, int status, std::span<const http::Field> fields) = 0;
+    virtual ErrorKind drive_upgrade(Exchange&, int status, std::span<const http::Field> fields) = 0;
+    /// Exactly one of the two carries bytes. `limit` when it overruns an announced Content-Length.
+    virtual ErrorKind drive_send(Exchange&, Chain* lent, std::string_view bytes) = 0;
+    /// `state` when fewer bytes were sent than announced: the exchange is then reset.
+    virtual ErrorKind drive_finish(Exchange&, std::span<const http::Field> trailers) = 0;
+    virtual void drive_abort(Exchange&, std::uint64_t code) = 0;
+    /// Credit was granted or bytes were consumed: reading may go on.
+    virtual void drive_body_room(Exchange&) = 0;
+    /// The user released it. The driver frees it, now or when its side is done (Exchange::destroy).
+    virtual void drive_released(Exchange&) = 0;
+    /// Bytes of this exchange that wait to be written.
+    virtual std::uint64_t drive_queued(const Exchange&) const noexcept = 0;
+    virtual const Endpoint& peer() const noexcept = 0;
+    virtual sys::Address local() const = 0;
+    virtual const ConnectionLimits& limits() const noexcept = 0;
+
+protected:
+    ~ExchangeDriver() = default;
+};
+
+/// Flags of respond and send.
+struct SendFlags {
+    bool fin = false;     // the body ends with these bytes
+    bool release = false; // release the exchange when the call succeeded
+};
+
+/// An exchange's place among those of its context.
+struct ExchangeNode : ListNode {};
+
+class Exchange final : public ExchangeNode, private runtime::Deferred {
+public:
+    // -- for users -------------------------------------------------------------------------------
+    std::uint64_t id() const noexcept { return id_; }
+    runtime::Worker& worker() const noexcept { return *worker_; }
+    /// See on_request for how long the pointers live.
+    const http::HeadView& head() const noexcept { return head_; }
+    std::uint32_t route() const noexcept { return match_.route; }
+    const http::RouteMatch& match() const noexcept { return match_; }
+    const http::HeadView& trailers() const noexcept { return trailers_.view(); }
+    /// "http" or "https".
+    std::string_view scheme() const noexcept { return scheme_; }
+    /// Empty once the exchange is closed: the driver is gone then.
+    sys::Address peer() const;
+    sys::Address local() const;
+    bool closed() const noexcept { return closed_; }
+
+    ErrorKind respond(int status, std::span<const http::Field> fields, std::string_view body,
+                      SendFlags flags);
+    /// The same with bytes that stay the lender's (HC_NOCOPY): `body` is moved from on success
+    /// only.
+    ErrorKind respond(int status, std::span<const http::Field> fields, Chain& body,
+                      SendFlags flags);
+    /// 100 to 199, not 101.
+    ErrorKind interim(int status, std::span<const http::Field> fields);
+    /// 101 for an Upgrade, 2xx for CONNECT: raw bytes both ways from here on.
+    ErrorKind upgrade(int status, std::span<const http::Field> fields);
+    ErrorKind send(std::string_view bytes, SendFlags flags);
+    ErrorKind send(Chain& bytes, SendFlags flags);
+    ErrorKind finish(std::span<const http::Field> trailers);
+    ErrorKind abort(std::uint64_t code);
+    ErrorKind grant(std::uint64_t credit);
+    ErrorKind consume(std::uint64_t bytes);
+    /// Gives the exchange up: no more calls to the user, and none of its own after this. An answer
+    /// that was not begun becomes a 500, one that is not finished is aborted.
+    void release();
+
+    // -- for senders on other threads ------------------------------------------------------------
+    /// Any thread that has the id pinned: counts `bytes` as accepted when below the high watermark.
+    /// False: nothing was taken; post a message that calls want_writable().
+    bool accept_remote(std::uint64_t bytes) noexcept;
+    /// The worker, when the message with those bytes arrived, before send().
+    void arrived_remote(std::uint64_t bytes) noexcept;
+    /// The worker: reports on_writable once, at the low watermark; now, if it is reached already.
+    void want_writable();
+    /// send() without the watermark check, for bytes that accept_remote() took.
+    ErrorKind send_accepted(Chain& bytes, SendFlags flags);
+
+    /// Whatever the user keeps with an exchange. Set once, by compare-and-swap from any thread that
+    /// has the id pinned; deleted with the exchange.
+    class Attachment {
+    public:
+        virtual ~Attachment() = default;
+    };
+    std::atomic<Attachment*> attachment{nullptr};
+    std::atomic<std::uint32_t> user_bits{0}; // the user's own flags; nothing here looks at them
+    /// Any thread that has the id pinned: the head was moved to memory of the exchange's own, and
+    /// head() and, behind on_body_end, trailers() may be read.
+    bool head_settled() const noexcept { return settled_.load(std::memory_order_acquire); }
+    ExchangeUser& user() const noexcept { return *user_; }
+
+    // -- for the dispatcher -----------------------------------------------------------------------
+    void set_user(ExchangeUser& user) noexcept { user_ = &user; }
+    http::RouteMatch& edit_match() noexcept { return match_; }
+    /// Answers 503 with Retry-After and releases: the handlers are busy. Counted as refused.
+    void refuse_overload();
+    int status() const noexcept { return status_; } // of the answer; 0 before
+    std::uint64_t body_bytes_sent() const noexcept { return body_sent_; }
+    Instant started() const noexcept { return started_; }
+
+    // -- for drivers ------------------------------------------------------------------------------
+    /// Makes an exchange in the context's memory, with an id; nullptr when ids or memory run out.
+    static Exchange* create(ConnectionContext& context, ExchangeDriver& driver);
+    /// The request's head, lent: dispatches, calls on_request, then moves the head into memory of
+    /// its
+    /// own when the exchange lives on.
+    void begin(const http::HeadView& lent, std::string_view scheme, bool ended);
+    /// Body bytes, lent. The caller stops reading while over_buffer() says so.
+    void push_body(std::string_view bytes);
+    bool over_buffer() const noexcept;
+    /// Enough was consumed for reading to go on.
+    bool has_room() const noexcept;
+    /// True when body bytes are wanted: credit is left over what is buffered.
+    bool wants_body() const noexcept { return credit_ > pushed_; }
+    /// The request side is complete.
+    void end_body(const http::HeadView& trailers);
+    /// Output went out: reports on_writable when it is due and, when the answer is finished and
+    /// nothing is left to write, completes it.
+    void on_written();
+    /// The answer is finished and handed over, and the request was read: on_closed(ok).
+    void complete();
+    /// The connection or stream is gone, or time ran out: on_closed(why). Idempotent.
+    void fail(ErrorKind why);
+    /// The driver lets go: it will never be called again. May free the exchange.
+    void detach() noexcept;
+
+    bool released() const noexcept { return released_; }
+    bool request_ended() const noexcept { return request_ended_; }
+    bool answer_begun() const noexcept { return answer_ >= Answer::open; }
+    bool answer_finished() const noexcept { return answer_ == Answer::finished; }
+    bool tunnel() const noexcept { return tunnel_; }
+    bool granted() const noexcept { return credit_ > 0; }
+
+private:
+    friend class ConnectionContext;
+    friend class PinnedExchange;
+    class Recycle;
+    enum class Answer : std::uint8_t { none, open, finished };
+
+    Exchange(ConnectionContext& context, ExchangeDriver& driver) noexcept;
+    ~Exchange();
+    void run_deferred() override;
+
+    class Hold;
+    class Quiet;
+    template <class Call>
+    void call_user(Call&& call);
+    void pump();
+    void pump_later();
+    ErrorKind after_answer(ErrorKind result, bool fin, SendFlags flags);
+    ErrorKind before_send() noexcept;
+    void report_closed(ErrorKind why);
+    void drop_hold() noexcept;
+    void publish_queued() noexcept;
+
+    std::uint64_t id_ = 0;
+    ConnectionContext& context_;
+    runtime::Worker* worker_;
+    ExchangeDriver* driver_; // nullptr once the driver let go
+    ExchangeUser* user_ = nullptr;
+    http::HeadView head_;
+    http::OwnedHead owned_head_;
+    http::OwnedHead trailers_;
+    http::RouteMatch match_;
+    std::string_view scheme_ = "http";
+    Instant started_;
+    std::uint64_t credit_ = 0;    // granted, in all
+    std::uint64_t pushed_ = 0;    // received from the driver, in all
+    std::uint64_t delivered_ = 0; // given to the user, in all
+    std::uint64_t consumed_ = 0;  // of those, given back
+    std::uint64_t body_sent_ = 0;
+    Chain body_;                           // from consumed_ to pushed_
+    const Chunk* next_chunk_ = nullptr;    // where delivered_ stands in body_ ...
+    std::uint64_t next_offset_ = 0;        // ... and how far into that chunk, counted from its data
+    std::atomic<std::uint64_t> queued_{0}; // what the driver has to write, for other threads
+    std::atomic<std::uint64_t> arriving_{0}; // accepted from other threads and not arrived yet
+    std::uint16_t status_ = 0;
+    std::uint8_t holds_ = 2; // driver and user, and the pins that a removal had to wait for
+    Answer answer_ = Answer::none;
+    std::atomic<bool> settled_{false};
+    bool tunnel_ = false;  // upgraded: raw bytes both ways
+    bool in_call_ = false; // inside a call to the user: none nests
+    bool request_ended_ = false;
+    bool end_reported_ = false;
+    bool writable_wanted_ = false;
+    bool released_ = false;
+    bool closed_ = false;
+    bool finished_reported_ = false;
+    ErrorKind close_reason_ = ErrorKind::ok;
+};
+
+/// An exchange held in place by a thread that is not its worker. Nothing it names is destroyed
+/// while
+/// this lives; the last of them, after a release, sees to it that the worker frees the exchange.
+class PinnedExchange {
+public:
+    /// `worker` is held by the caller (runtime::WorkerRef) for as long as this lives.
+    static PinnedExchange of(runtime::Worker& worker, std::uint64_t id) noexcept {
+        return {worker, id, static_cast<Exchange*>(worker.slots().pin(id))};
+    }
+    PinnedExchange(const PinnedExchange&) = delete;
+    PinnedExchange& operator=(const PinnedExchange&) = delete;
+    ~PinnedExchange();
+    explicit operator bool() const noexcept { return exchange_ != nullptr; }
+    Exchange* operator->() const noexcept { return exchange_; }
+    Exchange& operator*() const noexcept { return *exchange_; }
+
+private:
+    PinnedExchange(runtime::Worker& worker, std::uint64_t id, Exchange* exchange) noexcept
+        : worker_(worker), id_(id), exchange_(exchange) {}
+    runtime::Worker& worker_;
+    std::uint64_t id_;
+    Exchange* exchange_;
+};
+
+} // namespace hc::link

@@ -1,0 +1,247 @@
+// The sending half of H1Driver: what the exchange asks of it.
+#include <algorithm>
+
+#include "core/link/h1_driver.hpp"
+
+namespace hc::link {
+
+namespace {
+
+// A body up to this size is written behind its head in place; a larger one is appended.
+constexpr std::size_t in_place_bytes_max = 16 * 1024;
+
+char* put(char* out, std::string_view bytes) noexcept {
+    return std::copy(bytes.begin(), bytes.end(), out);
+}
+
+} // namespace
+
+/// The rest of the request's body will not be read to its end: it is too long, or the client still
+/// waits to be asked for it.
+bool H1Driver::rest_is_unwelcome() const noexcept {
+    if (request_read_) return false;
+    const h1::Framing& framing = parser_.framing();
+    if (framing.body == h1::BodyKind::none) return false;
+    return continue_wanted_ || (framing.body == h1::BodyKind::length &&
+                                framing.content_length > context_.limits.discard_bytes_max);
+}
+
+/// Bytes will wait to be written; the time for that starts with the first of them.
+void H1Driver::output_begins() noexcept {
+    if (transport_->queued() == 0) output_at_ = context_.worker.now();
+}
+
+ErrorKind H1Driver::drive_respond(Exchange& exchange, int status,
+                                  std::span<const http::Field> fields, Chain* lent,
+                                  std::string_view body, bool fin) {
+    auto facts = h1::examine(fields);
+    if (!facts) return facts.error().kind;
+    const http::HeadView& head = exchange.head();
+    const std::uint64_t size = lent != nullptr ? lent->size() : body.size();
+    const h1::RequestFacts request{.version = head.version,
+                                   .method = head.method,
+                                   .keep_alive =
+                                       !close_after_ && !context_.draining && !rest_is_unwelcome()};
+    auto plan = h1::plan_answer(request, status, *facts,
+                                fin ? std::optional<std::uint64_t>(size) : std::nullopt);
+    if (!plan) return plan.error().kind;
+    if (!plan->body_suppressed && plan->body == h1::BodyKind::length &&
+        size > plan->content_length) {
+        return ErrorKind::limit;
+    }
+
+    output_begins();
+    const std::string_view date =
+        context_.send_date ? context_.worker.http_date() : std::string_view{};
+    const bool in_place = lent == nullptr && plan->body == h1::BodyKind::length &&
+                          !plan->body_suppressed && size <= in_place_bytes_max;
+    char* begin = transport_->reserve(
+        h1::response_head_bound(status, *facts, context_.server_name) + (in_place ? size : 0));
+    char* end =
+        h1::write_response_head(begin, status, fields, *facts, *plan, date, context_.server_name);
+    if (in_place) end = put(end, body);
+    transport_->commit(static_cast<std::size_t>(end - begin));
+    context_.counters.bytes_sent.add(static_cast<std::uint64_t>(end - begin));
+
+    close_after_ |= plan->close;
+    continue_wanted_ = false;
+    answer_body_ = plan->body;
+    body_suppressed_ = plan->body_suppressed;
+    body_left_ = plan->body == h1::BodyKind::length ? plan->content_length : 0;
+    if (in_place) {
+        body_left_ -= size;
+    } else if (size > 0) {
+        write_body(lent, body);
+    }
+    if (fin) end_answer({});
+    return ErrorKind::ok;
+}
+
+/// Body bytes in the answer's framing. The caller has checked that they fit.
+void H1Driver::write_body(Chain* lent, std::string_view bytes) {
+    const std::uint64_t size = lent != nullptr ? lent->size() : bytes.size();
+    if (body_suppressed_) {
+        if (lent != nullptr) lent->consume(size);
+        return;
+    }
+    if (size == 0) {
+        if (lent != nullptr) lent->consume(0);
+        return;
+    }
+    if (answer_body_ == h1::BodyKind::length) body_left_ -= size;
+    const bool chunked = answer_body_ == h1::BodyKind::chunked;
+    if (chunked) {
+        char* begin = transport_->reserve(h1::chunk_head_bound);
+        transport_->commit(static_cast<std::size_t>(h1::write_chunk_head(begin, size) - begin));
+    }
+    if (lent != nullptr) {
+        transport_->send(std::move(*lent));
+    } else {
+        transport_->send(bytes);
+    }
+    if (chunked) transport_->send("\r\n");
+    context_.counters.bytes_sent.add(size);
+}
+
+void H1Driver::end_answer(std::span<const http::Field> trailers) {
+    if (phase_ == Phase::tunnel) {
+        transport_->shutdown();
+    } else if (answer_body_ == h1::BodyKind::chunked && !body_suppressed_) {
+        char* begin = transport_->reserve(h1::last_chunk_bound(trailers));
+        transport_->commit(static_cast<std::size_t>(h1::write_last_chunk(begin, trailers) - begin));
+    }
+    answered_ = true;
+    if (!request_read_ && body_is_unwanted()) transport_->resume_reading();
+    // Inside process() its loop settles; inside any other call of the user the pass's end does.
+    if (!in_process_) advance_later();
+}
+
+ErrorKind H1Driver::drive_interim(Exchange& exchange, int status,
+                                  std::span<const http::Field> fields) {
+    auto facts = h1::examine(fields);
+    if (!facts) return facts.error().kind;
+    if (exchange.head().version == http::Version::http_1_0) return ErrorKind::ok; // knows none
+    if (status == 100) continue_wanted_ = false;
+    output_begins();
+    char* begin = transport_->reserve(h1::interim_head_bound(*facts, {}));
+    transport_->commit(
+        static_cast<std::size_t>(h1::write_interim_head(begin, status, fields, {}) - begin));
+    return ErrorKind::ok;
+}
+
+ErrorKind H1Driver::drive_upgrade(Exchange& exchange, int status,
+                                  std::span<const http::Field> fields) {
+    const h1::Framing& framing = parser_.framing();
+    if (!framing.upgrade || phase_ != Phase::open || framing.body != h1::BodyKind::none) {
+        return ErrorKind::state;
+    }
+    if (framing.connect ? status < 200 || status > 299 : status != 101) return ErrorKind::invalid;
+    auto facts = h1::examine(fields);
+    if (!facts) return facts.error().kind;
+    const http::HeadView& head = exchange.head();
+    std::string_view protocol;
+    if (!framing.connect) {
+        protocol = head.text(head.protocol);
+        for (const http::Field& field : fields) {
+            if (http::lookup_field(field.name()) == http::FieldName::upgrade)
+                protocol = field.value();
+        }
+    }
+    output_begins();
+    char* begin = transport_->reserve(h1::interim_head_bound(*facts, protocol));
+    transport_->commit(
+        static_cast<std::size_t>(h1::write_interim_head(begin, status, fields, protocol) - begin));
+    phase_ = Phase::tunnel;
+    close_after_ = true;
+    request_read_ = input_ended_;
+    body_suppressed_ = false;
+    answer_body_ = h1::BodyKind::until_close;
+    if (!in_process_) advance_later();
+    return ErrorKind::ok;
+}
+
+ErrorKind H1Driver::drive_send(Exchange&, Chain* lent, std::string_view bytes) {
+    const std::uint64_t size = lent != nullptr ? lent->size() : bytes.size();
+    if (answer_body_ == h1::BodyKind::none && !body_suppressed_ && size > 0)
+        return ErrorKind::limit;
+    if (answer_body_ == h1::BodyKind::length && !body_suppressed_ && size > body_left_) {
+        return ErrorKind::limit;
+    }
+    output_begins();
+    write_body(lent, bytes);
+    return ErrorKind::ok;
+}
+
+ErrorKind H1Driver::drive_finish(Exchange&, std::span<const http::Field> trailers) {
+    if (answer_body_ == h1::BodyKind::length && !body_suppressed_ && body_left_ > 0) {
+        // The peer waits for bytes that will not come: only a reset tells it so.
+        vanish(true);
+        return ErrorKind::state;
+    }
+    auto facts = h1::examine(trailers);
+    if (!facts) return facts.error().kind;
+    output_begins();
+    end_answer(trailers);
+    return ErrorKind::ok;
+}
+
+void H1Driver::drive_abort(Exchange& exchange, std::uint64_t) {
+    if (&exchange != exchange_) return;
+    lose_exchange(ErrorKind::cancelled);
+    vanish(true);
+}
+
+void H1Driver::drive_body_room(Exchange& exchange) {
+    if (&exchange != exchange_) return;
+    if (continue_wanted_ && exchange.granted() && !exchange.answer_begun()) {
+        continue_wanted_ = false;
+        output_begins();
+        transport_->send("HTTP/1.1 100 Continue\r\n\r\n");
+    }
+    if (!request_read_) {
+        if (stash_.empty() && exchange.has_room()) transport_->resume_reading();
+        if (!in_process_) {
+            input_at_ = context_.worker.now(); // the peer's time starts when it may send
+            rearm();
+        }
+    }
+}
+
+void H1Driver::drive_released(Exchange& exchange) {
+    if (&exchange != exchange_) return;
+    if (!answered_) {
+        // Given up. A client that got nothing yet is told; one in the middle of an answer is cut
+        // off.
+        if (phase_ == Phase::tunnel) {
+            linger();
+        } else if (exchange.answer_begun()) {
+            lose_exchange(ErrorKind::cancelled);
+            vanish(true);
+        } else {
+            lose_exchange(ErrorKind::cancelled);
+            answer_simply(500, 0);
+            linger();
+        }
+        return;
+    }
+    if (!request_read_ && (in_process_ || stash_.empty())) transport_->resume_reading();
+    if (in_process_) return; // the loop there settles
+    settle();
+}
+
+std::uint64_t H1Driver::drive_queued(const Exchange&) const noexcept {
+    return transport_->queued_memory();
+}
+
+void H1Driver::on_written() {
+    output_at_ = context_.worker.now();
+    if (exchange_ != nullptr) exchange_->on_written();
+    if (exchange_ != nullptr) settle();
+    if (phase_ == Phase::lingering && input_ended_ && transport_->queued() == 0) {
+        vanish(false);
+        return;
+    }
+    rearm();
+}
+
+} // namespace hc::link

@@ -1,0 +1,247 @@
+#include "core/server/worker_server.hpp"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "core/http/status.hpp"
+#include "core/link/h1_driver.hpp"
+#include "core/link/tcp_transport.hpp"
+#include "core/server/proxy_reader.hpp"
+
+namespace hc::server {
+
+namespace {
+
+// Beyond so many connections that are only told 503, further ones are closed without a word.
+constexpr std::uint32_t refusing_max = 1024;
+
+// A pass serves many requests; the clock is read for one in so many of them.
+constexpr std::uint32_t clock_share = 16;
+
+} // namespace
+
+WorkerServer::WorkerServer(runtime::Worker& worker, std::shared_ptr<Server::State> state)
+    : worker_(worker), state_(std::move(state)), share_(*state_->shares[worker.index()]),
+      context_(
+          new link::ConnectionContext(worker, state_->options.connection, *this, share_.counters)) {
+    const ServerOptions& options = state_->options;
+    context_->server_name = options.server_name;
+    context_->send_date = options.date;
+    context_->half_close_is_gone = options.half_close_is_gone;
+    context_->keeps_heads = options.access_log;
+    context_->retry_after_s = options.limits.retry_after_s;
+    const auto workers = static_cast<std::uint32_t>(state_->shares.size());
+    exchanges_max_ = (options.limits.exchanges_max + workers - 1) / workers;
+    state_->on_worker[worker.index()] = this;
+}
+
+WorkerServer::~WorkerServer() {
+    kill_all();
+    worker_.timers().cancel(drain_timer_);
+    report_drained();
+    state_->on_worker[worker_.index()] = nullptr;
+    if (!context_->exchanges.empty()) {
+        // Their users may still look at heads and bodies; the State keeps those to the end.
+        const std::lock_guard lock(state_->mutex);
+        state_->leftovers.push_back(std::move(context_));
+    }
+}
+
+// -- connections ----------------------------------------------------------------------------------
+
+void WorkerServer::Door::open() {
+    const auto workers = static_cast<std::uint32_t>(owner_.state_->shares.size());
+    const ServerLimits& limits = owner_.state_->options.limits;
+    const net::AcceptorOptions options{.accepts_per_turn = limits.accepts_per_turn_max,
+                                       .drain_accepts_max = limits.backlog_max,
+                                       .shared = listener_.set.shared(workers),
+                                       .log = owner_.state_->options.log};
+    for (sys::Socket socket : listener_.set.sockets_for(owner_.worker_.index(), workers)) {
+        auto& acceptor = acceptors_.emplace_back(
+            std::make_unique<net::Acceptor>(owner_.worker_, socket, *this, options));
+        if (auto started = acceptor->start(); !started) {
+            owner_.state_->options.log(LogLevel::error, "server", started.error().message);
+        }
+    }
+}
+
+void WorkerServer::Door::close() {
+    for (auto& acceptor : acceptors_) acceptor->drain();
+}
+
+void WorkerServer::Door::on_accept(sys::Socket socket, const net::Address& peer) {
+    owner_.accepted(listener_, socket, peer);
+}
+
+void WorkerServer::listen(Listener& listener) {
+    if (draining_) return;
+    doors_.push_back(std::make_unique<Door>(*this, listener));
+    doors_.back()->open();
+}
+
+void WorkerServer::accepted(Listener& listener, sys::Socket socket, const net::Address& peer) {
+    share_.counters.connections_accepted.add();
+    const bool admitted = state_->admit(peer);
+    if (!admitted) {
+        share_.counters.connections_refused.add();
+        if (refusing_ >= refusing_max) {
+            worker_.sockets().close(socket);
+            return;
+        }
+    }
+    auto transport = link::TcpTransport::adopt(worker_, socket, link::Endpoint::of(peer),
+                                               state_->options.connection);
+    if (!transport) {
+        if (admitted) state_->dismiss(link::Endpoint::of(peer));
+        state_->options.log(LogLevel::warning, "server", transport.error().message);
+        return;
+    }
+    if (!admitted) {
+        // Not counted as open; the mark tells disconnected() so.
+        ++refusing_;
+        link::Endpoint marked = link::Endpoint::of(peer);
+        marked.family = sys::Address::Family::none;
+        (*transport)->set_peer(marked);
+        link::H1Driver::refuse(*context_, std::move(*transport));
+        return;
+    }
+    if (listener.trusts(peer)) {
+        ProxyReader::start(*context_, std::move(*transport),
+                           [](link::ConnectionContext& context,
+                              std::unique_ptr<link::Transport> ready, std::string_view rest) {
+                               auto& driver = link::H1Driver::start(context, std::move(ready));
+                               if (!rest.empty()) driver.feed(rest);
+                           });
+        return;
+    }
+    link::H1Driver::start(*context_, std::move(*transport));
+}
+
+void WorkerServer::disconnected(const link::Endpoint& peer) noexcept {
+    if (peer.family == sys::Address::Family::none) {
+        --refusing_;
+    } else {
+        state_->dismiss(peer);
+    }
+    if (draining_ && context_->connections.empty()) report_drained();
+}
+
+// -- exchanges ------------------------------------------------------------------------------------
+
+void WorkerServer::dispatch(link::Exchange& exchange) {
+    if (share_.counters.requests_active.get() > exchanges_max_) {
+        exchange.refuse_overload();
+        return;
+    }
+    const http::HeadView& head = exchange.head();
+    const std::string_view path = head.text(head.path);
+    switch (state_->router.match(head.method, head.text(head.method_name), path,
+                                 exchange.edit_match())) {
+    case http::RouteOutcome::found: exchange.set_user(*state_->user_of(exchange.route())); return;
+    case http::RouteOutcome::no_path: answer(exchange, 404, {}); return;
+    case http::RouteOutcome::no_method: answer(exchange, 405, state_->router.allow(path)); return;
+    }
+}
+
+/// An answer of the server's own.
+void WorkerServer::answer(link::Exchange& exchange, int status, std::string_view allow) {
+    const http::Field fields[] = {
+        {"content-type", "text/plain; charset=utf-8", http::FieldName::content_type},
+        {"allow", allow, http::FieldName::allow},
+    };
+    std::string text(http::reason_phrase(status));
+    text += '\n';
+    if (exchange.respond(status, std::span(fields, allow.empty() ? 1 : 2), text,
+                         {.fin = true, .release = true}) != ErrorKind::ok) {
+        exchange.release();
+    }
+}
+
+/// The time for latencies: read once for several exchanges of a pass, again in the next pass.
+Instant WorkerServer::clock() noexcept {
+    if (clock_ < worker_.now() || ++clock_uses_ >= clock_share) {
+        clock_uses_ = 0;
+        clock_ = std::max(worker_.now(), worker_.system().clock().now());
+    }
+    return clock_;
+}
+
+void WorkerServer::finished(link::Exchange& exchange) noexcept {
+    const auto status = static_cast<std::size_t>(exchange.status());
+    share_.counters.responses[std::min<std::size_t>(status / 100, 5)].add();
+    const std::int64_t ns = (clock() - exchange.started()).count();
+    const std::uint64_t us = ns > 0 ? static_cast<std::uint64_t>(ns) / 1000 : 0;
+    share_.latency[static_cast<std::size_t>(Histogram::bucket_of(us))].add();
+    share_.latency_count.add();
+    share_.latency_sum_us.add(us);
+    if (state_->options.access_log) log_access(exchange, us);
+}
+
+void WorkerServer::log_access(const link::Exchange& exchange, std::uint64_t us) {
+    const LogSink& log = state_->options.log;
+    if (!log.wants(LogLevel::info)) return;
+    const http::HeadView& head = exchange.head();
+    log(LogLevel::info, "access",
+        fmt::format("{} \"{} {} {}\" {} {} {}us", exchange.peer().host(),
+                    head.text(head.method_name), head.text(head.target),
+                    http::version_text(head.version), exchange.status(), exchange.body_bytes_sent(),
+                    us));
+}
+
+// -- the end --------------------------------------------------------------------------------------
+
+void WorkerServer::drain(Instant soft, Instant hard) {
+    soft_ = std::min(soft_, soft);
+    hard_ = std::min(hard_, hard);
+    if (!draining_) {
+        draining_ = true;
+        context_->draining = true;
+        for (auto& door : doors_) door->close();
+        state_->worker_closed();
+        context_->connections.for_each([](link::Connection& connection) { connection.drain(); });
+    }
+    drain_step();
+}
+
+void WorkerServer::drain_step() noexcept {
+    const Instant now = worker_.now();
+    if (soft_ <= now) {
+        // Users may end other connections meanwhile, so no iterator would be safe; what goes round
+        // twice is hurried twice.
+        std::size_t count = 0;
+        context_->connections.for_each([&count](link::Connection&) { ++count; });
+        for (; count > 0 && !context_->connections.empty(); --count) {
+            link::Connection& connection = context_->connections.front();
+            connection.link::ConnectionNode::unlink();
+            context_->connections.push_back(connection);
+            connection.hurry();
+        }
+    }
+    if (hard_ <= now) kill_all();
+    if (context_->connections.empty()) {
+        report_drained();
+        return;
+    }
+    worker_.timers().set(drain_timer_, soft_ > now ? std::min(soft_, hard_) : hard_);
+}
+
+void WorkerServer::kill_all() {
+    for (auto& door : doors_) door->close();
+    context_->draining = true;
+    // One may end another's connection in its on_closed, so that no iterator would be safe.
+    while (!context_->connections.empty()) {
+        link::Connection& connection = context_->connections.front();
+        if (connection.busy()) ++reset_;
+        connection.kill();
+    }
+}
+
+void WorkerServer::report_drained() noexcept {
+    if (!draining_ || drain_reported_) return;
+    drain_reported_ = true;
+    worker_.timers().cancel(drain_timer_);
+    state_->worker_drained(reset_);
+}
+
+} // namespace hc::server
