@@ -1,0 +1,110 @@
+#include "capi/src/config_json.hpp"
+
+#include <nlohmann/json.hpp>
+
+#include "capi/src/schema.hpp"
+
+namespace hc::capi {
+
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+// Options are at most "group.name", so that a text nested deeper than this is a mistake or an
+// attack on the parser's stack.
+constexpr int depth_max = 16;
+
+/// The text of a value as set_option takes it, or nullopt for a kind no option has.
+std::optional<std::string> text_of(const Json& value) {
+    if (value.is_string()) return value.get<std::string>();
+    if (value.is_boolean()) return value.get<bool>() ? "true" : "false";
+    if (value.is_number_unsigned()) return std::to_string(value.get<std::uint64_t>());
+    if (value.is_number_integer()) return std::to_string(value.get<std::int64_t>());
+    if (!value.is_array()) return std::nullopt;
+    std::string items;
+    for (const Json& item : value) {
+        if (!item.is_string()) return std::nullopt;
+        if (!items.empty()) items += ',';
+        items += item.get<std::string>();
+    }
+    return items;
+}
+
+Result<void> set_value(Settings& settings, const std::string& key, const Json& value) {
+    const Option* option = find_option(key);
+    const auto text = text_of(value);
+    const bool list = option != nullptr && type_name(*option) == "list";
+    if (option != nullptr && (!text || (value.is_array() && !list))) {
+        return fail(ErrorKind::invalid, key + ": the value's kind is not that of the option (" +
+                                            std::string(type_name(*option)) + ")");
+    }
+    return set_option(settings, key, text.value_or(""));
+}
+
+Result<void> walk(Settings& settings, const Json& object, const std::string& prefix,
+                  std::string& about) {
+    for (const auto& [name, value] : object.items()) {
+        const std::string key = prefix.empty() ? name : prefix + "." + name;
+        if (value.is_object()) {
+            if (auto ok = walk(settings, value, key, about); !ok) return ok;
+            continue;
+        }
+        about = key;
+        if (auto ok = set_value(settings, key, value); !ok) return ok;
+    }
+    return {};
+}
+
+} // namespace
+
+Result<void> load_json(Settings& settings, std::string_view text, std::string& about) {
+    bool deep = false;
+    const auto bounded = [&](int depth, Json::parse_event_t, Json&) {
+        deep = deep || depth > depth_max;
+        return !deep;
+    };
+    Json root;
+    try {
+        root = Json::parse(text, bounded);
+    } catch (const Json::parse_error& error) {
+        return fail(ErrorKind::invalid, "not JSON, at byte " + std::to_string(error.byte));
+    }
+    if (deep) return fail(ErrorKind::invalid, "nested too deeply");
+    if (!root.is_object()) return fail(ErrorKind::invalid, "not one JSON object");
+    Settings copy = settings;
+    if (auto ok = walk(copy, root, "", about); !ok) return ok;
+    settings = std::move(copy);
+    return {};
+}
+
+const std::string& schema_json() {
+    // Made once and never freed: a global with a destructor would run while threads still live.
+    static const std::string* const text = [] {
+        Settings defaults;
+        Json list = Json::array();
+        for (const Option& option : options()) {
+            const std::string_view type = type_name(option);
+            const std::string value = text_of(option, defaults);
+            Json entry{{"key", option.key}, {"type", type}, {"unit", option.unit}};
+            if (type == "bool") {
+                entry["default"] = value == "true";
+            } else if (type == "integer") {
+                entry["default"] = std::stoll(value);
+                entry["min"] = option.min;
+                entry["max"] = option.max;
+            } else if (type == "list") {
+                entry["default"] = Json::array();
+            } else {
+                entry["default"] = value;
+            }
+            if (type == "choice") entry["choices"] = choices();
+            entry["reads"] = option.reads;
+            entry["help"] = option.help;
+            list.push_back(std::move(entry));
+        }
+        return new std::string(list.dump(1));
+    }();
+    return *text;
+}
+
+} // namespace hc::capi

@@ -1,0 +1,312 @@
+#include "capi/src/schema.hpp"
+
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+#include "core/base/ascii.hpp"
+
+namespace hc::capi {
+
+namespace {
+
+constexpr std::int64_t any32 = UINT32_MAX;
+constexpr std::int64_t any64 = INT64_MAX;
+constexpr std::int64_t day_ms = 86'400'000;
+
+#define HC_PLACE(member) [](Settings& s) -> Place { return &s.member; }
+#define HC_CONNECTION(name) "limits." #name
+// The only macros of this folder: a key and the member of the same name must not drift apart.
+#define HC_LIMIT(group, reads, name, unit, min, max, help)                                         \
+    Option { "limits." #name, unit, reads, min, max, HC_PLACE(group.name), help }
+
+constexpr std::array table{
+    Option{"runtime.workers", "count", "runtime", 0, RuntimeLimits::workers_max,
+           HC_PLACE(runtime.workers),
+           "Threads that serve connections; 0: none, the program drives the runtime itself"},
+    Option{"runtime.thread_name", "", "runtime", 0, 0, HC_PLACE(runtime.thread_name),
+           "Workers are named by it and their number; the system may cut it"},
+    Option{"runtime.blocking_threads_max", "count", "runtime", 1, 4'096,
+           HC_PLACE(runtime.limits.blocking_threads_max),
+           "Threads for blocking jobs; they start on first use"},
+
+    Option{"server.name", "", "server", 0, 0, HC_PLACE(server.server_name),
+           "The Server field of every answer; empty: none is sent"},
+    Option{"server.date", "", "server", 0, 0, HC_PLACE(server.date), "Send the Date field"},
+    Option{"server.access_log", "", "server", 0, 0, HC_PLACE(server.access_log),
+           "Log one line for each exchange, component \"access\", level info"},
+    Option{"h1.half_close_is_gone", "", "server", 0, 0, HC_PLACE(server.half_close_is_gone),
+           "HTTP/1: a client that ends its side behind a complete request counts as gone"},
+
+    Option{"listen.address", "", "listener", 0, 0, HC_PLACE(listen.address),
+           "\"127.0.0.1:8080\", \"[::]:0\" or \"unix:/run/x.sock\""},
+    Option{"listen.fd", "", "listener", -1, INT32_MAX, HC_PLACE(listen.inherited),
+           "A listening descriptor made elsewhere, instead of an address; it stays open; -1: none"},
+    Option{"listen.only_v6", "", "listener", 0, 0, HC_PLACE(listen.only_v6),
+           "A listener on an IPv6 address takes no IPv4 connections"},
+    Option{"listen.unix_mode", "", "listener", 0, 07777,
+           [](Settings& s) -> Place { return Mode{&s.listen.unix_mode}; },
+           "Permissions of a Unix socket's file; 0: the umask's"},
+    Option{"listen.proxy_from", "", "listener", 0, 0, HC_PLACE(listen.proxy_from),
+           "Peers (\"10.0.0.0/8\", \"unix\") that begin with a PROXY protocol header, v1 or v2"},
+
+    Option{"log.level", "", "log", 0, 0, HC_PLACE(log_level), "The least level that is logged"},
+
+    HC_LIMIT(server.connection, "server", header_bytes_max, "bytes", 256, 16 << 20,
+             "Request line and header fields of one request; beyond: 431"),
+    HC_LIMIT(server.connection, "server", header_count_max, "count", 1, 65'535,
+             "Fields in one head or trailer section; beyond: 431"),
+    HC_LIMIT(server.connection, "server", target_bytes_max, "bytes", 16, 16 << 20,
+             "The request target; beyond: 414"),
+    HC_LIMIT(server.connection, "server", body_bytes_max, "bytes", 0, any64,
+             "A request's body; beyond: 413; 0: no limit"),
+    HC_LIMIT(server.connection, "server", trailer_bytes_max, "bytes", 0, 16 << 20,
+             "The trailer section of one body; beyond: 431"),
+    HC_LIMIT(server.connection, "server", chunk_extension_bytes_max, "bytes", 0, 16 << 20,
+             "Chunk extensions of one body; beyond: 400"),
+    HC_LIMIT(server.connection, "server", exchange_buffer_bytes_max, "bytes", 4'096, 1 << 30,
+             "Body bytes buffered for a handler; beyond: reading from the peer stops"),
+    HC_LIMIT(server.connection, "server", discard_bytes_max, "bytes", 0, 1 << 30,
+             "Body bytes thrown away behind an early answer; beyond: the connection closes"),
+    HC_LIMIT(server.connection, "server", write_high_watermark_bytes, "bytes", 1, 1 << 30,
+             "Waiting output at which a send is refused until it has drained"),
+    HC_LIMIT(server.connection, "server", write_low_watermark_bytes, "bytes", 0, 1 << 30,
+             "Waiting output at which a refused sender is told; at most the high watermark"),
+    HC_LIMIT(server.connection, "server", read_turn_bytes_max, "bytes", 4'096, 1 << 30,
+             "Bytes read from one connection before others get their turn"),
+    HC_LIMIT(server.connection, "server", requests_per_connection_max, "count", 0, any64,
+             "Requests on one connection; then it closes; 0: no limit"),
+    HC_LIMIT(server.connection, "server", header_timeout_ms, "ms", 0, day_ms,
+             "From the first byte of a head to its end; beyond: 408; 0: no limit"),
+    HC_LIMIT(server.connection, "server", body_timeout_ms, "ms", 0, day_ms,
+             "Between two arrivals of body bytes; beyond: 408; 0: no limit"),
+    HC_LIMIT(server.connection, "server", idle_timeout_ms, "ms", 0, day_ms,
+             "A connection between two requests; beyond: it closes; 0: no limit"),
+    HC_LIMIT(server.connection, "server", write_timeout_ms, "ms", 0, day_ms,
+             "Output waits and the peer takes none; beyond: reset; 0: no limit"),
+    HC_LIMIT(server.connection, "server", request_timeout_ms, "ms", 0, day_ms,
+             "From the end of the head to the end of the answer; beyond: 503; 0: no limit"),
+    HC_LIMIT(server.connection, "server", linger_timeout_ms, "ms", 0, day_ms,
+             "Behind the last byte, until the peer closes; beyond: reset; 0: no limit"),
+
+    HC_LIMIT(server.limits, "server", connections_max, "count", 1, any32,
+             "Connections at once; beyond: 503"),
+    HC_LIMIT(server.limits, "server", connections_per_peer_max, "count", 0, any32,
+             "Connections at once from one address; beyond: 503; 0: no limit"),
+    HC_LIMIT(server.limits, "server", exchanges_max, "count", 1, any32,
+             "Exchanges at once; beyond: 503"),
+    HC_LIMIT(server.limits, "server", accepts_per_turn_max, "count", 1, 65'536,
+             "Connections accepted before others get their turn"),
+    HC_LIMIT(server.limits, "server", backlog_max, "count", 1, INT32_MAX,
+             "The backlog asked of the kernel"),
+    HC_LIMIT(server.limits, "server", retry_after_s, "s", 0, any32,
+             "Seconds in the Retry-After of a 503"),
+    HC_LIMIT(server.limits, "server", routes_max, "count", 1, 1 << 24, "Routes of one server"),
+
+    HC_LIMIT(runtime.limits, "runtime", blocking_queue_max, "count", 1, any32,
+             "Jobs that wait for a thread"),
+    HC_LIMIT(runtime.limits, "runtime", blocking_idle_ms, "ms", 0, day_ms,
+             "An idle thread of the blocking pool ends after this"),
+    HC_LIMIT(runtime.limits, "runtime", operations_max, "count", 1, 1 << 20,
+             "Timers and jobs alive at once"),
+};
+
+#undef HC_LIMIT
+#undef HC_CONNECTION
+#undef HC_PLACE
+
+constexpr std::array<std::string_view, 5> level_names{"debug", "info", "warning", "error", "off"};
+
+template <class... F>
+struct Overloaded : F... {
+    using F::operator()...;
+};
+
+std::size_t distance(std::string_view a, std::string_view b) {
+    std::vector<std::size_t> row(b.size() + 1);
+    std::iota(row.begin(), row.end(), 0U);
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        std::size_t diagonal = row[0];
+        row[0] = i + 1;
+        for (std::size_t j = 0; j < b.size(); ++j) {
+            const std::size_t replaced = diagonal + (ascii::lower(a[i]) == b[j] ? 0 : 1);
+            diagonal = row[j + 1];
+            row[j + 1] = std::min({replaced, row[j] + 1, row[j + 1] + 1});
+        }
+    }
+    return row.back();
+}
+
+std::unexpected<Error> bad_value(const Option& option, std::string_view text,
+                                 std::string_view wanted) {
+    // A value may be long or not printable: quote only what a person can use.
+    std::string shown;
+    for (char c : text.substr(0, 64)) shown += c >= ' ' && c < 0x7f ? c : '?';
+    if (text.size() > 64) shown += "...";
+    return fail(ErrorKind::invalid,
+                std::string(option.key) + ": \"" + shown + "\" is not " + std::string(wanted));
+}
+
+std::unexpected<Error> bad_number(const Option& option, std::string_view text) {
+    std::string wanted =
+        "a number from " + std::to_string(option.min) + " to " + std::to_string(option.max);
+    if (!option.unit.empty()) wanted += " (" + std::string(option.unit) + ")";
+    return bad_value(option, text, wanted);
+}
+
+template <class T>
+Result<void> set_number(const Option& option, std::string_view text, T& place) {
+    const bool negative = text.starts_with('-');
+    const auto digits = ascii::parse_decimal(text.substr(negative ? 1 : 0));
+    if (!digits || *digits > static_cast<std::uint64_t>(INT64_MAX)) return bad_number(option, text);
+    const auto magnitude = static_cast<std::int64_t>(*digits);
+    const std::int64_t value = negative ? -magnitude : magnitude;
+    if (value < option.min || value > option.max) return bad_number(option, text);
+    place = static_cast<T>(value);
+    return {};
+}
+
+Result<void> set_bool(const Option& option, std::string_view text, bool& place) {
+    if (text != "true" && text != "1" && text != "false" && text != "0") {
+        return bad_value(option, text, "\"true\" or \"false\"");
+    }
+    place = text == "true" || text == "1";
+    return {};
+}
+
+Result<void> set_string(const Option& option, std::string_view text, std::string& place) {
+    const auto control = [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; };
+    if (std::ranges::any_of(text, control)) {
+        return bad_value(option, text, "a text without control characters");
+    }
+    place = text;
+    return {};
+}
+
+Result<void> set_list(const Option& option, std::string_view text,
+                      std::vector<std::string>& place) {
+    std::vector<std::string> items;
+    while (!text.empty()) {
+        const std::size_t comma = std::min(text.find(','), text.size());
+        const std::string_view item = ascii::trim(text.substr(0, comma));
+        if (!item.empty()) {
+            std::string kept;
+            if (auto ok = set_string(option, item, kept); !ok) return ok;
+            items.push_back(std::move(kept));
+        }
+        text.remove_prefix(std::min(comma + 1, text.size()));
+    }
+    place = std::move(items);
+    return {};
+}
+
+Result<void> set_mode(const Option& option, std::string_view text, Mode place) {
+    std::uint32_t bits = 0;
+    bool good = !text.empty() && text.size() <= 5;
+    for (char c : text) {
+        good = good && c >= '0' && c <= '7';
+        bits = bits << 3 | static_cast<std::uint32_t>(c - '0');
+    }
+    if (!good || bits > static_cast<std::uint32_t>(option.max)) {
+        return bad_value(option, text, "octal digits, at most 7777");
+    }
+    *place.bits = bits;
+    return {};
+}
+
+Result<void> set_level(const Option& option, std::string_view text, LogLevel& place) {
+    const auto* found = std::ranges::find(level_names, text);
+    if (found == level_names.end()) {
+        return bad_value(option, text, "one of debug, info, warning, error, off");
+    }
+    place = static_cast<LogLevel>(found - level_names.begin());
+    return {};
+}
+
+std::string octal(std::uint32_t bits) {
+    std::string digits;
+    do {
+        digits.insert(digits.begin(), static_cast<char>('0' + (bits & 7)));
+        bits >>= 3;
+    } while (bits != 0);
+    return digits;
+}
+
+std::string joined(const std::vector<std::string>& items) {
+    std::string text;
+    for (const std::string& item : items) {
+        if (!text.empty()) text += ',';
+        text += item;
+    }
+    return text;
+}
+
+} // namespace
+
+std::span<const Option> options() noexcept { return table; }
+
+const Option* find_option(std::string_view key) noexcept {
+    const auto* found = std::ranges::find(table, key, &Option::key);
+    return found == table.end() ? nullptr : found;
+}
+
+std::string_view nearest_key(std::string_view key) {
+    key = key.substr(0, 128); // the work is the product of two lengths
+    return std::ranges::min_element(table, {},
+                                    [&](const Option& o) { return distance(key, o.key); })
+        ->key;
+}
+
+Result<void> set_option(Settings& settings, std::string_view key, std::string_view text) {
+    const Option* option = find_option(key);
+    if (option == nullptr) {
+        return fail(ErrorKind::not_found,
+                    "no such option; the nearest is \"" + std::string(nearest_key(key)) + "\"");
+    }
+    return std::visit(Overloaded{
+                          [&](bool* p) { return set_bool(*option, text, *p); },
+                          [&](std::uint32_t* p) { return set_number(*option, text, *p); },
+                          [&](std::uint64_t* p) { return set_number(*option, text, *p); },
+                          [&](std::intptr_t* p) { return set_number(*option, text, *p); },
+                          [&](std::string* p) { return set_string(*option, text, *p); },
+                          [&](std::vector<std::string>* p) { return set_list(*option, text, *p); },
+                          [&](Mode p) { return set_mode(*option, text, p); },
+                          [&](LogLevel* p) { return set_level(*option, text, *p); },
+                      },
+                      option->place(settings));
+}
+
+std::string_view type_name(const Option& option) {
+    Settings settings;
+    using View = std::string_view;
+    return std::visit(Overloaded{
+                          [](bool*) -> View { return "bool"; },
+                          [](std::uint32_t*) -> View { return "integer"; },
+                          [](std::uint64_t*) -> View { return "integer"; },
+                          [](std::intptr_t*) -> View { return "integer"; },
+                          [](std::string*) -> View { return "string"; },
+                          [](std::vector<std::string>*) -> View { return "list"; },
+                          [](Mode) -> View { return "mode"; },
+                          [](LogLevel*) -> View { return "choice"; },
+                      },
+                      option.place(settings));
+}
+
+std::span<const std::string_view> choices() noexcept { return level_names; }
+
+std::string text_of(const Option& option, Settings& settings) {
+    return std::visit(
+        Overloaded{
+            [](bool* p) -> std::string { return *p ? "true" : "false"; },
+            [](std::uint32_t* p) { return std::to_string(*p); },
+            [](std::uint64_t* p) { return std::to_string(*p); },
+            [](std::intptr_t* p) { return std::to_string(*p); },
+            [](std::string* p) { return *p; },
+            [](std::vector<std::string>* p) { return joined(*p); },
+            [](Mode p) { return octal(*p.bits); },
+            [](LogLevel* p) { return std::string(level_names[static_cast<std::size_t>(*p)]); },
+        },
+        option.place(settings));
+}
+
+} // namespace hc::capi

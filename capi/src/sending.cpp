@@ -1,0 +1,137 @@
+#include "capi/src/sending.hpp"
+
+#include <cstring>
+
+#include "capi/src/barrier.hpp"
+#include "capi/src/bridge.hpp"
+#include "capi/src/queue.hpp"
+#include "capi/src/users.hpp"
+#include "core/base/ascii.hpp"
+
+namespace hc::capi {
+
+bool fields_are_sound(const hc_header* headers, std::size_t n) noexcept {
+    if (n > 0 && headers == nullptr) return false;
+    for (std::size_t i = 0; i < n; ++i) {
+        const hc_header& header = headers[i];
+        if (header.name.p == nullptr || (header.value.p == nullptr && header.value.n > 0))
+            return false;
+        if (header.token == 0) continue;
+        if (header.token >= static_cast<std::uint32_t>(http::FieldName::count_)) return false;
+        const auto known = http::field_text(static_cast<http::FieldName>(header.token));
+        if (!ascii::equals_ignoring_case(known, {header.name.p, header.name.n})) return false;
+    }
+    return true;
+}
+
+KeptFields::KeptFields(std::span<const http::Field> source)
+    : fields_(source.begin(), source.end()) {
+    std::size_t size = 0;
+    for (const http::Field& field : source) size += field.name_size + field.value_size;
+    texts_ = std::make_unique_for_overwrite<char[]>(size);
+    char* out = texts_.get();
+    const auto keep = [&](const char*& data, std::size_t n) {
+        if (n > 0) std::memcpy(out, data, n);
+        data = out;
+        out += n;
+    };
+    for (http::Field& field : fields_) {
+        keep(field.name_data, field.name_size);
+        keep(field.value_data, field.value_size);
+    }
+}
+
+namespace {
+hc_event sent_event(std::uint64_t exchange, std::uint64_t token, bool sent) noexcept {
+    hc_event event{};
+    event.type = HC_EV_SENT;
+    event.obj = exchange;
+    event.token = token;
+    event.status = sent ? HC_OK : HC_E_CLOSED;
+    return event;
+}
+
+QueueCore* queue_of(const link::Exchange& exchange) noexcept {
+    const Bridge* bridge = bridge_of(exchange);
+    return bridge == nullptr ? nullptr : bridge->queue;
+}
+} // namespace
+
+/// Keeps who is to be told alive, which the exchange itself need not be by then.
+class Loan::Notice final : public Chunk::Lender {
+public:
+    explicit Notice(link::Exchange& exchange)
+        : exchange_(exchange.id()), user_(static_cast<User&>(exchange.user()).shared_from_this()),
+          queue_(queue_of(exchange)) {}
+    void give_back(std::uint64_t token, bool sent) noexcept override {
+        user_->sent(sent_event(exchange_, token, sent), queue_);
+        delete this;
+    }
+
+private:
+    std::uint64_t exchange_;
+    std::shared_ptr<User> user_;
+    QueueCore* queue_; // the user's
+};
+
+Loan::Loan(link::Exchange& exchange) : notice_(new Notice(exchange)) {}
+
+Loan Loan::of_bytes(link::Exchange& exchange, std::string_view bytes, std::uint64_t token) {
+    Loan loan(exchange);
+    loan.chain_.append_lent(bytes, loan.notice_, token);
+    return loan;
+}
+
+Loan Loan::of_file(link::Exchange& exchange, std::intptr_t file, std::uint64_t offset,
+                   std::uint64_t size, std::uint64_t token) {
+    Loan loan(exchange);
+    loan.chain_.append_file(file, offset, size, loan.notice_, token);
+    return loan;
+}
+
+Loan::~Loan() {
+    if (notice_ == nullptr) return;
+    if (!chain_.empty()) chain_.head()->lender = nullptr;
+    delete notice_;
+}
+
+void report_sent(link::Exchange& exchange, std::uint64_t token) {
+    static_cast<User&>(exchange.user())
+        .sent(sent_event(exchange.id(), token, true), queue_of(exchange));
+}
+
+// -- server-sent events ---------------------------------------------------------------------------
+
+namespace {
+bool is_one_line(std::string_view text) noexcept {
+    return text.find_first_of("\r\n") == std::string_view::npos;
+}
+
+void add_line(std::string& out, std::string_view name, std::string_view value) {
+    out += name;
+    out += ": ";
+    out += value;
+    out += '\n';
+}
+} // namespace
+
+bool format_sse(std::string& out, const char* event, const char* id, std::string_view data,
+                bool has_data, std::int32_t retry_ms) {
+    if (event != nullptr && !is_one_line(event)) return false;
+    if (id != nullptr && !is_one_line(id)) return false;
+    out.reserve(data.size() + 64);
+    if (event != nullptr) add_line(out, "event", event);
+    if (id != nullptr) add_line(out, "id", id);
+    if (retry_ms >= 0) add_line(out, "retry", std::to_string(retry_ms));
+    while (has_data) {
+        const std::size_t end = data.find_first_of("\r\n");
+        add_line(out, "data", data.substr(0, end));
+        if (end == std::string_view::npos) break;
+        const bool both = data.substr(end).starts_with("\r\n");
+        data.remove_prefix(end + (both ? 2 : 1));
+    }
+    out += '\n';
+    return true;
+}
+
+} // namespace hc::capi

@@ -1,0 +1,69 @@
+#include <llhttp.h>
+
+#include <algorithm>
+#include <array>
+#include <string>
+#include <string_view>
+
+#include "capi/src/barrier.hpp"
+#include "core/sys/sys.hpp"
+
+namespace hc::capi {
+namespace {
+
+constexpr std::array<std::string_view, 7> features{
+    "h1", "unix", "proxy_protocol", "send_file", "inline", "queue", "driven",
+};
+
+#define HC_TEXT_OF(number) #number
+#define HC_TEXT(number) HC_TEXT_OF(number)
+#define HC_DOTTED(major, minor, patch) HC_TEXT(major) "." HC_TEXT(minor) "." HC_TEXT(patch)
+
+std::string make_info() {
+    std::string text = "{\"version\":\"" HC_DOTTED(HC_VERSION_MAJOR, HC_VERSION_MINOR,
+                                                   HC_VERSION_PATCH) "\",\"system\":\"";
+    text += sys::native().name();
+    text += "\",\"features\":[";
+    for (const std::string_view feature : features) {
+        if (feature != features.front()) text += ',';
+        text += '"';
+        text += feature;
+        text += '"';
+    }
+    text += "],\"bundled\":{\"llhttp\":\"" HC_DOTTED(LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR,
+                                                     LLHTTP_VERSION_PATCH) "\"}}";
+    return text;
+}
+
+#undef HC_DOTTED
+#undef HC_TEXT
+#undef HC_TEXT_OF
+
+} // namespace
+} // namespace hc::capi
+
+using namespace hc::capi;
+
+uint32_t hc_version(void) {
+    return barrier([]() -> uint32_t {
+        return HC_VERSION_MAJOR << 16 | HC_VERSION_MINOR << 8 | HC_VERSION_PATCH;
+    });
+}
+
+hc_status hc_version_info(const char** json, size_t* n) {
+    return barrier([&]() -> hc_status {
+        if (json == nullptr) return HC_E_INVALID;
+        // Made once and never freed, as the schema.
+        static const std::string* const text = new std::string(make_info());
+        *json = text->c_str();
+        if (n != nullptr) *n = text->size();
+        return HC_OK;
+    });
+}
+
+int32_t hc_has_feature(const char* name) {
+    return barrier([&]() -> int32_t {
+        if (name == nullptr) return 0;
+        return std::ranges::find(features, std::string_view(name)) != features.end() ? 1 : 0;
+    });
+}
