@@ -1,0 +1,119 @@
+"""Starts the programs of examples/c and looks at them from outside."""
+
+import os
+import re
+import selectors
+import signal
+import subprocess
+import tempfile
+import time
+import urllib.parse
+from pathlib import Path
+
+from peer import Peer
+
+BUILD = Path(os.environ["HTTPCORE_BUILD_ROOT"])
+# A sanitizer's allocator keeps what is freed: then memory says nothing.
+SANITIZED = os.environ.get("HTTPCORE_SANITIZERS", "none") not in ("none", "")
+# Long enough for a machine that does much else; a test that passes never waits for it.
+PATIENCE = 60.0
+
+
+def wait_until(condition, what, seconds=PATIENCE):
+    """Returns the first true value of condition(); fails when that takes too long."""
+    end = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, f"waited in vain: {what}"
+        time.sleep(0.005)
+
+
+class Program:
+    """A server that prints its URL, once it listens, as its first line."""
+
+    def __init__(self, name, *arguments):
+        self.stderr = tempfile.TemporaryFile()  # noqa: SIM115  kill() closes it
+        self.process = subprocess.Popen(
+            [BUILD / "examples" / "c" / name, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self.stderr,
+        )
+        self.url = self._first_line()
+        parts = urllib.parse.urlsplit(self.url)
+        self.address = parts.path if parts.scheme == "unix" else (parts.hostname, parts.port)
+        self.base = f"http://{parts.netloc or 'unix'}"
+
+    def _first_line(self):
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.process.stdout, selectors.EVENT_READ)
+            assert selector.select(PATIENCE), "the program prints nothing"
+        line = self.process.stdout.readline().decode().strip()
+        if not line:
+            self.process.wait(PATIENCE)
+        assert line, f"the program ended: {self.errors()}"
+        return line
+
+    def peer(self, **options):
+        return Peer(self.address, **options)
+
+    def curl(self, path, *options, binary=False, check=True):
+        """What curl prints for a path."""
+        unix = ["--unix-socket", self.address] if isinstance(self.address, str) else []
+        done = subprocess.run(
+            ["curl", "-sS", "-g", "--path-as-is", "--max-time", str(PATIENCE), *unix, *options,
+             self.base + path],
+            capture_output=True, check=False,
+        )
+        if check:
+            assert done.returncode == 0, done.stderr.decode()
+        return done.stdout if binary else done.stdout.decode()
+
+    def metric(self, name):
+        """One number of /metrics, without labels, asked for on a connection of its own."""
+        with self.peer() as peer:
+            text = peer.ask("GET", "/metrics", ("Connection", "close")).body.decode()
+        return float(re.search(rf"^httpcore_{name} (\S+)$", text, re.MULTILINE).group(1))
+
+    def resident(self):
+        """Bytes of memory that are resident."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        return int(re.search(r"VmRSS:\s+(\d+) kB", status).group(1)) * 1024
+
+    def peak(self):
+        """The most that was ever resident."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text(encoding="ascii")
+        return int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1)) * 1024
+
+    def descriptors(self):
+        return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def running(self):
+        return self.process.poll() is None
+
+    def errors(self):
+        self.stderr.seek(0)
+        return self.stderr.read().decode(errors="replace")
+
+    def signal(self, number=signal.SIGTERM):
+        self.process.send_signal(number)
+
+    def wait(self):
+        """The exit code, once it ends by itself."""
+        return self.process.wait(PATIENCE)
+
+    def end(self):
+        """Ends it politely; a fault or a leak that a sanitizer found shows in its exit code."""
+        self.signal()
+        code = self.wait()
+        assert code == 0, f"exit code {code}: {self.errors()}"
+        self.kill()
+
+    def kill(self):
+        if self.running():
+            self.process.kill()
+            self.process.wait()
+        self.process.stdout.close()
+        self.stderr.close()
