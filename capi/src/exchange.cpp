@@ -7,9 +7,12 @@ namespace hc::capi {
 
 void Away::end_for(link::Exchange& exchange, ErrorKind why) {
     if (has(exchange, Bit::released)) {
-        exchange.release(); // nobody waits for an event
+        // The call that failed would have released it, as its caller was told. Nobody waits for an
+        // event.
+        exchange.release();
         return;
     }
+    if (why == ErrorKind::closed) return; // reported already
     set_failure(exchange, why);
     exchange.abort(0);
 }

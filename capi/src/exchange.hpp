@@ -31,7 +31,7 @@ public:
     link::Exchange& exchange() const noexcept { return *pinned_; }
 
     /// Has the worker run `call(Exchange&) -> ErrorKind`, when the exchange still exists then. What
-    /// it answers but ok and closed ends the exchange, with that as its HC_EV_CLOSED.
+    /// it answers but ok ends the exchange, with that as its HC_EV_CLOSED.
     template <class Call>
     hc_status post(Call&& call) const {
         worker_->post(std::make_unique<Posted<std::decay_t<Call>>>(id_, std::forward<Call>(call)));
@@ -48,9 +48,7 @@ private:
             link::Exchange* exchange = find(worker, id_);
             if (exchange == nullptr) return;
             const ErrorKind kind = call_(*exchange);
-            if (kind == ErrorKind::ok || kind == ErrorKind::closed || kind == ErrorKind::gone)
-                return;
-            end_for(*exchange, kind);
+            if (kind != ErrorKind::ok) end_for(*exchange, kind);
         }
 
     private:

@@ -178,6 +178,7 @@ TEST_P(DeliveryOf, StreamsAnswerWithTrailersAndInterim) {
         EXPECT_EQ(response.body, "abc");
         EXPECT_EQ(response.trailers.at("x-sum"), "9");
     }
+    program.settle();
 }
 
 TEST_P(DeliveryOf, AnswersFromAnotherThread) {
@@ -257,6 +258,7 @@ TEST_P(DeliveryOf, UpgradeIsATunnelBothWays) {
     EXPECT_EQ(client.read(22), "\r\n\r\nGET / HTTP/1.1\r\n\r\n");
     client.end_sending();
     EXPECT_EQ(client.read_to_end(), "");
+    program.settle();
 }
 
 TEST_P(DeliveryOf, ServerSentEventsAreFormatted) {

@@ -22,13 +22,13 @@ TEST_P(LifeOf, EveryExchangeNotReleasedGetsExactlyOneClosed) {
     Journal journal;
     Program program(GetParam(),
                     [&](const hc_event& event) {
-                        journal.add(event);
                         if (event.type == HC_EV_REQUEST && event.n == 0) {
                             hc_respond(event.obj, 200, nullptr, 0, "x", 1, HC_FIN, 0);
                         }
                         if (event.type == HC_EV_CLOSED) {
                             EXPECT_EQ(hc_release(event.obj), HC_OK);
                         }
+                        journal.add(event); // last: whoever sees it may stop the program
                     },
                     {.config = {},
                      .workers = 1,
@@ -53,6 +53,31 @@ TEST_P(LifeOf, EveryExchangeNotReleasedGetsExactlyOneClosed) {
     EXPECT_EQ(journal.last(HC_EV_CLOSED).status, HC_E_CANCELLED);
     program.stop();
     EXPECT_EQ(journal.count(HC_EV_CLOSED), 12U);
+}
+
+/// The answer is on its way to the worker when the worker finds that the peer has gone. The call
+/// said that it released the exchange, so it did.
+TEST(Life, AnswerThatCrossesAResetIsReleasedAllTheSame) {
+    ProgramOptions options;
+    std::atomic<hc_exchange> exchange{0};
+    std::atomic<bool> crossing{false};
+    Program program(
+        Delivery::driven_queue,
+        [&](const hc_event& event) {
+            if (event.type != HC_EV_REQUEST) return;
+            exchange = event.obj;
+            // The thread that turns waits in here: what comes meanwhile, comes in one turn.
+            EXPECT_TRUE(eventually([&] { return crossing.load(); }));
+        },
+        options);
+    Client client(program.port());
+    client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    ASSERT_TRUE(eventually([&] { return exchange != 0; }));
+    client.reset();
+    EXPECT_EQ(answer(exchange, "too late"), HC_OK);
+    EXPECT_EQ(hc_release(exchange), HC_E_GONE);
+    crossing = true;
+    program.settle();
 }
 
 TEST_P(LifeOf, StoppedIsTheLastEventAndClosesWhatIsOpen) {

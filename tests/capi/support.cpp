@@ -268,6 +268,15 @@ Program::~Program() {
     hc_runtime_release(runtime_);
 }
 
+void Program::settle() const {
+    std::array<char, 16'384> text{};
+    EXPECT_TRUE(eventually([&] {
+        return hc_metrics(runtime_, HC_METRICS_PROMETHEUS, text.data(), text.size(), nullptr) ==
+                   HC_OK &&
+               std::strstr(text.data(), "\nhttpcore_requests_active 0\n") != nullptr;
+    })) << text.data();
+}
+
 void Program::stop() {
     if (stopped_) return;
     stopped_ = true;

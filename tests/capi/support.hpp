@@ -112,6 +112,9 @@ public:
     bool is_inline() const {
         return delivery_ == Delivery::inline_worker || delivery_ == Delivery::driven_inline;
     }
+    /// Waits until every exchange has been released. A program that stops before its handlers are
+    /// through answers HC_E_GONE to what they still say.
+    void settle() const;
     /// Stops, waits for HC_EV_STOPPED and joins. The handles stay.
     void stop();
     int drops() const { return drops_.load(); }

@@ -15,9 +15,9 @@ def test_killed_clients(workers):
         program.kill()
 
 
-# 02_queue and 02b_driven are left out: they keep descriptors of killed clients at times
-# (docs/known-defects.md).
-@pytest.mark.parametrize("name", ["03_upload_download"])
+
+
+@pytest.mark.parametrize("name", ["02_queue", "02b_driven", "03_upload_download"])
 def test_killed_clients_of_a_queue(start, name):
     """Killed while the program has their requests: it goes on serving others."""
     program = start(name, "127.0.0.1:0")
