@@ -6,7 +6,6 @@
 #include "capi/src/bridge.hpp"
 #include "capi/src/queue.hpp"
 #include "capi/src/users.hpp"
-#include "core/base/ascii.hpp"
 
 namespace hc::capi {
 
@@ -16,10 +15,6 @@ bool fields_are_sound(const hc_header* headers, std::size_t n) noexcept {
         const hc_header& header = headers[i];
         if (header.name.p == nullptr || (header.value.p == nullptr && header.value.n > 0))
             return false;
-        if (header.token == 0) continue;
-        if (header.token >= static_cast<std::uint32_t>(http::FieldName::count_)) return false;
-        const auto known = http::field_text(static_cast<http::FieldName>(header.token));
-        if (!ascii::equals_ignoring_case(known, {header.name.p, header.name.n})) return false;
     }
     return true;
 }

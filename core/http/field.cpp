@@ -174,6 +174,12 @@ std::string_view field_text(FieldName name) noexcept {
     return i < name_count ? names[i] : std::string_view{};
 }
 
+bool is_named(std::string_view name, FieldName known) noexcept {
+    const auto i = static_cast<std::size_t>(known);
+    if (i - 1 >= name_count - 1 || names[i].size() != name.size()) return false;
+    return same_name(name.data(), names[i].data(), name.size());
+}
+
 bool is_field_name(std::string_view name) noexcept {
     return !name.empty() && all(name, token_char);
 }

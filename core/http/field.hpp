@@ -37,6 +37,8 @@ enum class FieldName : std::uint16_t {
 FieldName lookup_field(std::string_view name) noexcept;
 /// The name in lower case ("content-length"); empty for `other`.
 std::string_view field_text(FieldName name) noexcept;
+/// Whether `name`, in any case, is that of `known`. False for `other` and for numbers of none.
+bool is_named(std::string_view name, FieldName known) noexcept;
 
 /// True for a non-empty token (RFC 9110, section 5.6.2).
 bool is_field_name(std::string_view name) noexcept;

@@ -194,12 +194,10 @@ void trim_end(const char* base, FieldRef& field) noexcept {
     field.value_size = static_cast<std::uint32_t>(end - value);
 }
 
-[[gnu::always_inline]] inline Notes read_fields(const HeadView& head, FieldRef* fields) noexcept {
+[[gnu::always_inline]] inline Notes read_fields(const HeadView& head) noexcept {
     Notes notes;
-    for (FieldRef* f = fields; f != fields + head.field_count; ++f) {
-        f->known = http::lookup_field(head.name(*f));
-        trim_end(head.base, *f);
-        if (noted[static_cast<std::size_t>(f->known)]) note(notes, head, *f);
+    for (const FieldRef& field : head.list()) {
+        if (noted[static_cast<std::size_t>(field.known)]) note(notes, head, field);
     }
     return notes;
 }
@@ -210,10 +208,11 @@ bool is_host(std::string_view text) noexcept {
     const char* const end = p + text.size();
     while (p != end && (class_of(*p) & host_char) != 0) ++p;
     if (p == end) return true;
-    if (*p == ':' && end - p <= 5) { // at most four digits: below 65536
-        do ++p;
-        while (p != end && ascii::is_digit(*p));
-        if (p == end) return true;
+    if (*p == ':' && end - p <= 6) {
+        std::uint32_t port = 0;
+        while (++p != end && ascii::is_digit(*p))
+            port = port * 10 + static_cast<std::uint32_t>(*p - '0');
+        if (p == end && port <= UINT16_MAX) return true;
     }
     const auto authority = http::split_authority(text);
     return authority && !authority->has_userinfo;
@@ -303,9 +302,16 @@ const Refusal* judge_request_line(const Lexer& lexer, HeadView& head) noexcept {
     return split_target(head) ? nullptr : &refusals::bad_target;
 }
 
-const Refusal* judge_request(HeadView& head, FieldRef* fields, bool chunked,
-                             const ConnectionLimits& limits, Framing& framing) noexcept {
-    const Notes notes = read_fields(head, fields);
+void name_fields(const char* base, FieldRef* fields, std::uint32_t count) noexcept {
+    for (FieldRef* field = fields; field != fields + count; ++field) {
+        field->known = http::lookup_field({base + field->name, field->name_size});
+        trim_end(base, *field);
+    }
+}
+
+const Refusal* judge_request(HeadView& head, bool chunked, const ConnectionLimits& limits,
+                             Framing& framing) noexcept {
+    const Notes notes = read_fields(head);
     if (const Refusal* refusal = judge_host(notes, head)) return refusal;
     if (notes.length != nullptr || notes.coding != nullptr) {
         if (head.method == Method::connect) return &refusals::connect_body;
@@ -332,7 +338,8 @@ const Refusal* judge_response(const Lexer& lexer, const ConnectionLimits& limits
     head.reason = lexer.line;
     head.fields = lexer.fields;
     head.field_count = lexer.field_count;
-    const Notes notes = read_fields(head, lexer.fields);
+    name_fields(head.base, lexer.fields, lexer.field_count);
+    const Notes notes = read_fields(head);
     judge_connection(notes, head, framing);
     if (head.status != 101) framing.upgrade = false; // an offer, not a switch
     if (method == Method::connect && head.status >= 200 && head.status < 300) {

@@ -14,10 +14,12 @@ namespace hc::h1 {
 /// A request line that llhttp has read, of a complete head whose `base` and `size` are set.
 /// nullptr, or why it is refused.
 const Refusal* judge_request_line(const Lexer& lexer, http::HeadView& head) noexcept;
-/// A request's fields: looks their names up and trims their values in place (`fields` are those of
-/// `head`), then decides about host, body and connection. `chunked`: llhttp has seen that coding.
-const Refusal* judge_request(http::HeadView& head, http::FieldRef* fields, bool chunked,
-                             const ConnectionLimits& limits, Framing& framing) noexcept;
+/// Fields as llhttp records them: looks their names up and trims their values, in place.
+void name_fields(const char* base, http::FieldRef* fields, std::uint32_t count) noexcept;
+/// A request's fields, which have their names: decides about host, body and connection. `chunked`:
+/// llhttp has seen that coding.
+const Refusal* judge_request(http::HeadView& head, bool chunked, const ConnectionLimits& limits,
+                             Framing& framing) noexcept;
 /// All of a response's head, the answer to a request with `method`.
 const Refusal* judge_response(const Lexer& lexer, const ConnectionLimits& limits,
                               http::Method method, http::HeadView& head, Framing& framing) noexcept;

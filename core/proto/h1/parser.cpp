@@ -74,7 +74,7 @@ Event Parser::begin_head(std::string_view& input) noexcept {
     if (used == 0) return read_head(input);
     input.remove_prefix(used);
     framing_ = {};
-    const Refusal* refusal = judge_request(head, fields, false, *limits_, framing_);
+    const Refusal* refusal = judge_request(head, false, *limits_, framing_);
     if (refusal != nullptr || framing_.body != BodyKind::none) return settle(refusal);
     leading_ = Leading::none;
     state_ = State::ending;
@@ -202,7 +202,8 @@ Event Parser::finish_head(std::string_view slice) noexcept {
     const Refusal* refusal = judge_request_line(*lexer, head);
     if (refusal == nullptr) {
         const bool chunked = (lexer->machine.flags & F_CHUNKED) != 0;
-        refusal = judge_request(head, lexer->fields, chunked, *limits_, framing_);
+        name_fields(head.base, lexer->fields, lexer->field_count);
+        refusal = judge_request(head, chunked, *limits_, framing_);
     }
     return settle(refusal);
 }

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "core/base/ascii.hpp"
+#include "core/http/field.hpp"
 
 namespace hc::h1 {
 
@@ -112,10 +113,48 @@ const char* read_line(const char* begin, const char* end, std::uint32_t target_m
     return p + 11;
 }
 
-/// "Transfer-Encoding" and nothing else has this length and first letter among what matters here: a
-/// chunked body is read by llhttp, which must have seen its head.
-bool may_be_coding(const char* name, std::size_t size) noexcept {
-    return size == 17 && ascii::lower(*name) == 't';
+/// The colon behind a field's name, or `end`.
+const char* find_colon(const char* p, const char* end) noexcept {
+    if constexpr (std::endian::native == std::endian::little) {
+        constexpr std::uint64_t ones = 0x0101010101010101ULL;
+        for (; end - p >= 8; p += 8) {
+            std::uint64_t w = 0;
+            std::memcpy(&w, p, 8);
+            w ^= ones * ':';
+            // The lowest mark is a zero byte; those above it may be wrong (by a borrow).
+            const std::uint64_t marks = (w - ones) & ~w & ones * 0x80;
+            if (marks != 0) return p + std::countr_zero(marks) / 8;
+        }
+    }
+    while (p != end && *p != ':') ++p;
+    return p;
+}
+
+/// Reads the field at `p` up to its line's end, or gives nullptr when it is not for here. A chunked
+/// body is read by llhttp, which must have seen its head.
+const char* read_field(const char* p, const char* begin, const char* end,
+                       http::FieldRef& field) noexcept {
+    const char* const name = p;
+    p = find_colon(p, end);
+    const auto name_size = static_cast<std::size_t>(p - name);
+    if (p == end || name_size - 1 >= UINT16_MAX) return nullptr;
+    field.name = static_cast<std::uint32_t>(name - begin);
+    field.name_size = static_cast<std::uint16_t>(name_size);
+    field.known = http::lookup_field({name, name_size});
+    // A known name is made of the right characters; of others each is looked at.
+    if (field.known == http::FieldName::transfer_encoding ||
+        (field.known == http::FieldName::other && skip(name, p, name_char) != p)) {
+        return nullptr;
+    }
+    do ++p;
+    while (p != end && (*p == ' ' || *p == '\t'));
+    const char* const value = p;
+    p = skip_value(p, end);
+    const char* last = p;
+    while (last != value && (last[-1] == ' ' || last[-1] == '\t')) --last;
+    field.value = static_cast<std::uint32_t>(value - begin);
+    field.value_size = static_cast<std::uint32_t>(last - value);
+    return p;
 }
 
 bool is_line_end(const char* p, const char* end) noexcept {
@@ -133,29 +172,16 @@ std::size_t read_plain_head(std::string_view input, const ConnectionLimits& limi
     head = empty;
     const char* p = read_line(begin, end, limits.target_bytes_max, head);
     if (p == nullptr) return 0;
-    const auto offset = [begin](const char* at) { return static_cast<std::uint32_t>(at - begin); };
     http::FieldRef* field = fields;
     for (std::uint32_t left = limits.header_count_max; end - p >= 2 && *p != '\r'; --left) {
         if (left == 0) return 0;
-        const char* const name = p;
-        p = skip(p, end, name_char);
-        const auto name_size = static_cast<std::size_t>(p - name);
-        if (p == end || *p != ':' || name_size - 1 >= UINT16_MAX || may_be_coding(name, name_size))
-            return 0;
-        do ++p;
-        while (p != end && (*p == ' ' || *p == '\t'));
-        const char* const value = p;
-        p = skip_value(p, end);
-        if (!is_line_end(p, end)) return 0;
-        *field++ = {.name = offset(name),
-                    .value = offset(value),
-                    .value_size = static_cast<std::uint32_t>(p - value),
-                    .name_size = static_cast<std::uint16_t>(name_size)};
+        p = read_field(p, begin, end, *field++);
+        if (p == nullptr || !is_line_end(p, end)) return 0;
         p += 2;
     }
     if (!is_line_end(p, end)) return 0;
     head.base = begin;
-    head.size = offset(p + 2);
+    head.size = static_cast<std::uint32_t>(p + 2 - begin);
     head.fields = fields;
     head.field_count = static_cast<std::uint32_t>(field - fields);
     return head.size;

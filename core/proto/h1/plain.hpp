@@ -15,7 +15,7 @@ namespace hc::h1 {
 
 /// Reads a complete request head at the beginning of `input` into `head` and `fields` (which has
 /// room for limits.header_count_max). Gives its size, or 0 when it is not for here; what was
-/// recorded is void then. Request line and target are judged; the fields are only recorded.
+/// recorded is void then. Request line and target are judged; the fields are recorded and named.
 std::size_t read_plain_head(std::string_view input, const ConnectionLimits& limits,
                             http::HeadView& head, http::FieldRef* fields) noexcept;
 
