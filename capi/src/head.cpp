@@ -63,8 +63,7 @@ void HeadTable::build(const link::Exchange& exchange, const link::Endpoint& peer
     fields_.build(source, match.param_count);
     const std::string_view path = source.text(source.path);
     for (std::uint32_t i = 0; i < match.param_count; ++i) {
-        const http::RouteMatch::Param& param = match.params[i];
-        fields_.rest()[i] = {str(param.name), str(path.substr(param.offset, param.size)), 0, 0};
+        fields_.rest()[i] = {str(match.name(i)), str(match.value(i, path)), 0, 0};
     }
     head_.size = sizeof head_;
     head_.version = static_cast<std::uint32_t>(source.version);

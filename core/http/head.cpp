@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <type_traits>
 
 #include "core/base/ascii.hpp"
 
@@ -71,18 +72,22 @@ std::optional<std::string_view> HeadView::find(std::string_view any_case) const 
     return std::nullopt;
 }
 
-void OwnedHead::Free::operator()(void* memory) const noexcept { std::free(memory); }
+void OwnedHead::Free::operator()(HeadView* block) const noexcept { std::free(block); }
 
-OwnedHead::OwnedHead(const HeadView& source) : view_(source) {
-    // The table first, because it wants alignment; the bytes behind it.
+OwnedHead::OwnedHead(const HeadView& source) {
+    // What wants alignment first; the bytes last.
+    static_assert(std::is_trivially_destructible_v<HeadView> &&
+                  sizeof(HeadView) % alignof(FieldRef) == 0);
     const std::size_t table = sizeof(FieldRef) * source.field_count;
-    block_.reset(static_cast<char*>(std::malloc(table + source.size + 1)));
-    if (block_ == nullptr) throw std::bad_alloc();
-    if (table > 0) std::memcpy(block_.get(), source.fields, table);
-    char* bytes = block_.get() + table;
+    auto* memory = static_cast<char*>(std::malloc(sizeof(HeadView) + table + source.size));
+    if (memory == nullptr) throw std::bad_alloc();
+    block_.reset(new (memory) HeadView(source));
+    char* const fields = memory + sizeof(HeadView);
+    char* const bytes = fields + table;
+    if (table > 0) std::memcpy(fields, source.fields, table);
     if (source.size > 0) std::memcpy(bytes, source.base, source.size);
-    view_.base = bytes;
-    view_.fields = reinterpret_cast<const FieldRef*>(block_.get());
+    block_->base = bytes;
+    block_->fields = reinterpret_cast<const FieldRef*>(fields);
 }
 
 } // namespace hc::http

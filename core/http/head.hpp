@@ -75,15 +75,15 @@ class OwnedHead {
 public:
     OwnedHead() = default;
     explicit OwnedHead(const HeadView& source);
-    const HeadView& view() const noexcept { return view_; }
+    const HeadView& view() const noexcept { return block_ != nullptr ? *block_ : none; }
     explicit operator bool() const noexcept { return block_ != nullptr; }
+    static constexpr HeadView none{};
 
 private:
     struct Free {
-        void operator()(void* memory) const noexcept;
+        void operator()(HeadView* block) const noexcept;
     };
-    std::unique_ptr<char, Free> block_;
-    HeadView view_;
+    std::unique_ptr<HeadView, Free> block_; // with the table and the bytes behind it
 };
 
 } // namespace hc::http

@@ -1,6 +1,9 @@
 #include "core/http/router.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <cstring>
+#include <deque>
 #include <span>
 #include <vector>
 
@@ -74,6 +77,65 @@ const Endpoint* choose(const Endpoints& ends, const Wanted& method) noexcept {
     return method.known == Method::head && get != nullptr ? get : any;
 }
 
+void lead_to(const Endpoint& end, RouteMatch& out) noexcept {
+    out.route = end.route;
+    out.param_count = static_cast<std::uint32_t>(end.params.size());
+    out.names = end.params.data();
+}
+
+/// The patterns without parameters, found by all of their path at once: most requests are for one
+/// of these. What is here is in the tree, too.
+class WholePaths {
+public:
+    void add(std::string_view path, const Endpoints& ends) {
+        if (find(path) != nullptr) return;
+        paths_.push_back({std::string(path), &ends});
+        // At most half full, so that a search soon meets an empty place.
+        places_.assign(std::bit_ceil(paths_.size() * 2), nullptr);
+        for (const auto& known : paths_) {
+            std::size_t i = hash(known.path);
+            while (places_[i & (places_.size() - 1)] != nullptr) ++i;
+            places_[i & (places_.size() - 1)] = &known;
+        }
+    }
+    const Endpoints* find(std::string_view path) const noexcept {
+        if (places_.empty()) return nullptr;
+        for (std::size_t i = hash(path);; ++i) {
+            const Path* known = places_[i & (places_.size() - 1)];
+            if (known == nullptr) return nullptr;
+            if (known->path == path) return known->ends;
+        }
+    }
+
+private:
+    struct Path {
+        std::string path;
+        const Endpoints* ends;
+    };
+
+    /// Eight bytes at a time. The patterns are the program's own: nobody can choose them to collide.
+    static std::size_t hash(std::string_view path) noexcept {
+        constexpr std::uint64_t factor = 0x9e3779b97f4a7c15ULL;
+        std::uint64_t sum = path.size();
+        const auto mix = [&sum](std::uint64_t word) {
+            sum = (sum ^ word) * factor;
+            sum ^= sum >> 32;
+        };
+        for (; path.size() >= 8; path.remove_prefix(8)) {
+            std::uint64_t word;
+            std::memcpy(&word, path.data(), 8);
+            mix(word);
+        }
+        std::uint64_t rest = 0;
+        for (char c : path) rest = rest << 8 | static_cast<unsigned char>(c);
+        mix(rest);
+        return static_cast<std::size_t>(sum);
+    }
+
+    std::deque<Path> paths_; // places point into it
+    std::vector<const Path*> places_;
+};
+
 /// One walk down the tree. `positions` are the parameters on the way to where the walk is.
 struct Walk {
     std::string_view path;
@@ -83,18 +145,15 @@ struct Walk {
     bool path_matched = false;
 
     void push(std::size_t offset, std::size_t size) noexcept {
-        auto& param = out.params[params++];
-        param.offset = static_cast<std::uint32_t>(offset);
-        param.size = static_cast<std::uint32_t>(size);
+        out.values[params++] = {static_cast<std::uint32_t>(offset),
+                                static_cast<std::uint32_t>(size)};
     }
     bool take(const Endpoints& ends) noexcept {
         if (ends.empty()) return false;
         path_matched = true;
         const Endpoint* end = choose(ends, method);
         if (end == nullptr) return false;
-        out.route = end->route;
-        out.param_count = static_cast<std::uint32_t>(end->params.size());
-        for (std::size_t i = 0; i < end->params.size(); ++i) out.params[i].name = end->params[i];
+        lead_to(*end, out);
         return true;
     }
     /// `offset`: where the segment to match begins, npos when the path has no more segments.
@@ -208,6 +267,7 @@ void collect(const Node& node, std::string_view path, std::size_t offset,
 
 struct Router::Tree {
     Node root;
+    WholePaths whole;
     Endpoints otherwise; // of "*"
 };
 
@@ -242,6 +302,7 @@ Result<void> Router::add(std::string_view method, std::string_view pattern, std:
             }
         }
         if (place == nullptr) place = &node->ends;
+        if (endpoint->params.empty()) tree_->whole.add(pattern, *place);
     }
     for (const auto& end : *place) {
         if (end->method == method) {
@@ -254,6 +315,13 @@ Result<void> Router::add(std::string_view method, std::string_view pattern, std:
 
 RouteOutcome Router::match(Method method, std::string_view method_name, std::string_view path,
                            RouteMatch& out) const noexcept {
+    // A pattern of literals beats all others, so the tree need not be asked.
+    if (const Endpoints* ends = tree_->whole.find(path)) {
+        if (const Endpoint* end = choose(*ends, {method, method_name})) {
+            lead_to(*end, out);
+            return RouteOutcome::found;
+        }
+    }
     Walk walk{path, {method, method_name}, out};
     if (!path.empty() && path.front() == '/' && walk.visit(tree_->root, 1))
         return RouteOutcome::found;

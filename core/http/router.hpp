@@ -21,14 +21,19 @@ namespace hc::http {
 /// A match: the route's number and its parameters, in the pattern's order.
 struct RouteMatch {
     static constexpr std::size_t params_max = 16;
-    struct Param {
-        std::string_view name; // lives as long as the router
-        std::uint32_t offset;  // of the value, counted from the path's first byte
+    struct Value { // a part of the path, counted from its first byte
+        std::uint32_t offset;
         std::uint32_t size;
     };
     std::uint32_t route = 0;
     std::uint32_t param_count = 0;
-    std::array<Param, params_max> params;
+    const std::string* names = nullptr; // of the parameters; live as long as the router
+    std::array<Value, params_max> values; // the first param_count of them
+
+    std::string_view name(std::uint32_t param) const noexcept { return names[param]; }
+    std::string_view value(std::uint32_t param, std::string_view path) const noexcept {
+        return path.substr(values[param].offset, values[param].size);
+    }
 };
 
 enum class RouteOutcome : std::uint8_t { found, no_path, no_method };

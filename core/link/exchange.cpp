@@ -115,7 +115,8 @@ void Exchange::call_user(Call&& call) {
 
 void Exchange::begin(const http::HeadView& lent, std::string_view scheme, bool ended) {
     const Hold hold(*this);
-    head_ = lent;
+    const http::HeadView view = lent; // of its own: the scratch it is in may be used again
+    head_ = &view;
     scheme_ = scheme;
     request_ended_ = end_reported_ = ended;
     context_.dispatcher.dispatch(*this);
@@ -123,11 +124,11 @@ void Exchange::begin(const http::HeadView& lent, std::string_view scheme, bool e
         call_user([&](ExchangeUser& user) { user.on_request(*this, ended); });
     }
     if (released_ && !context_.keeps_heads) {
-        head_ = {}; // what was lent is not ours to keep
+        head_ = &http::OwnedHead::none; // what was lent is not ours to keep
         return;
     }
-    owned_head_ = http::OwnedHead(lent);
-    head_ = owned_head_.view();
+    owned_head_ = http::OwnedHead(view);
+    head_ = &owned_head_.view();
     if (released_) return;
     settled_.store(true, std::memory_order_release);
     if (close_reason_ != ErrorKind::ok) report_closed(close_reason_);

@@ -118,7 +118,7 @@ public:
     std::uint64_t id() const noexcept { return id_; }
     runtime::Worker& worker() const noexcept { return *worker_; }
     /// See on_request for how long the pointers live.
-    const http::HeadView& head() const noexcept { return head_; }
+    const http::HeadView& head() const noexcept { return *head_; }
     std::uint32_t route() const noexcept { return match_.route; }
     const http::RouteMatch& match() const noexcept { return match_; }
     const http::HeadView& trailers() const noexcept { return trailers_.view(); }
@@ -242,7 +242,7 @@ private:
     runtime::Worker* worker_;
     ExchangeDriver* driver_; // nullptr once the driver let go
     ExchangeUser* user_ = nullptr;
-    http::HeadView head_;
+    const http::HeadView* head_ = &http::OwnedHead::none; // lent, then owned_head_'s
     http::OwnedHead owned_head_;
     http::OwnedHead trailers_;
     http::RouteMatch match_;

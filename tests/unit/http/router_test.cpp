@@ -24,8 +24,7 @@ std::string match(const Router& router, std::string_view method, std::string_vie
     }
     std::string out = std::to_string(m.route);
     for (std::uint32_t i = 0; i < m.param_count; ++i) {
-        const auto& p = m.params[i];
-        out += " " + std::string(p.name) + "=" + std::string(path.substr(p.offset, p.size));
+        out += " " + std::string(m.name(i)) + "=" + std::string(m.value(i, path));
     }
     return out;
 }
