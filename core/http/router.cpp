@@ -113,7 +113,7 @@ private:
         const Endpoints* ends;
     };
 
-    /// Eight bytes at a time. The patterns are the program's own: nobody can choose them to collide.
+    /// Eight bytes at a time. The patterns are the program's own: nobody chooses them to collide.
     static std::size_t hash(std::string_view path) noexcept {
         constexpr std::uint64_t factor = 0x9e3779b97f4a7c15ULL;
         std::uint64_t sum = path.size();

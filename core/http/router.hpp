@@ -27,7 +27,7 @@ struct RouteMatch {
     };
     std::uint32_t route = 0;
     std::uint32_t param_count = 0;
-    const std::string* names = nullptr; // of the parameters; live as long as the router
+    const std::string* names = nullptr;   // of the parameters; live as long as the router
     std::array<Value, params_max> values; // the first param_count of them
 
     std::string_view name(std::uint32_t param) const noexcept { return names[param]; }

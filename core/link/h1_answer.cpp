@@ -26,14 +26,46 @@ bool H1Driver::rest_is_unwelcome() const noexcept {
                                 framing.content_length > context_.limits.discard_bytes_max);
 }
 
+std::string_view H1Driver::date() const noexcept {
+    return context_.send_date ? context_.worker.http_date() : std::string_view{};
+}
+
 /// Bytes will wait to be written; the time for that starts with the first of them.
 void H1Driver::output_begins() noexcept {
     if (transport_->queued() == 0) output_at_ = context_.worker.now();
 }
 
+/// The common answer, checked and written in one go. False: nothing was done.
+bool H1Driver::respond_plainly(const http::HeadView& head, int status,
+                               std::span<const http::Field> fields, std::string_view body) {
+    if (body.size() > in_place_bytes_max || head.version != http::Version::http_1_1 ||
+        head.method == http::Method::head || head.method == http::Method::connect) {
+        return false;
+    }
+    const bool close = close_after_ || context_.draining || rest_is_unwelcome();
+    char* const begin =
+        transport_->reserve(h1::plain_answer_bound(fields, body, context_.server_name));
+    char* const end =
+        h1::write_plain_answer(begin, status, fields, body, close, date(), context_.server_name);
+    if (end == nullptr) return false;
+    output_begins();
+    transport_->commit(static_cast<std::size_t>(end - begin));
+    context_.counters.bytes_sent.add(static_cast<std::uint64_t>(end - begin));
+    close_after_ = close;
+    continue_wanted_ = false;
+    body_suppressed_ = false;
+    answer_body_ = h1::BodyKind::length;
+    body_left_ = 0;
+    end_answer({});
+    return true;
+}
+
 ErrorKind H1Driver::drive_respond(Exchange& exchange, int status,
                                   std::span<const http::Field> fields, Chain* lent,
                                   std::string_view body, bool fin) {
+    if (fin && lent == nullptr && respond_plainly(exchange.head(), status, fields, body)) {
+        return ErrorKind::ok;
+    }
     auto facts = h1::examine(fields);
     if (!facts) return facts.error().kind;
     const http::HeadView& head = exchange.head();
@@ -51,14 +83,12 @@ ErrorKind H1Driver::drive_respond(Exchange& exchange, int status,
     }
 
     output_begins();
-    const std::string_view date =
-        context_.send_date ? context_.worker.http_date() : std::string_view{};
     const bool in_place = lent == nullptr && plan->body == h1::BodyKind::length &&
                           !plan->body_suppressed && size <= in_place_bytes_max;
     char* begin = transport_->reserve(
         h1::response_head_bound(status, *facts, context_.server_name) + (in_place ? size : 0));
     char* end =
-        h1::write_response_head(begin, status, fields, *facts, *plan, date, context_.server_name);
+        h1::write_response_head(begin, status, fields, *facts, *plan, date(), context_.server_name);
     if (in_place) end = put(end, body);
     transport_->commit(static_cast<std::size_t>(end - begin));
     context_.counters.bytes_sent.add(static_cast<std::uint64_t>(end - begin));

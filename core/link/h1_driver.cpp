@@ -115,13 +115,14 @@ void H1Driver::on_data(std::string_view slice) {
         break;
     case Phase::gone: return;
     }
-    rearm_before_write();
+    rearm(); // for what is queued, if anything; once that is written, on_written() looks again
 }
 
 /// Parses until the input is used up or the request under way has to be answered first.
 void H1Driver::process(std::string_view& input) {
     in_process_ = true;
-    while (phase_ == Phase::open && !(exchange_ != nullptr && request_read_) && step(input)) {}
+    while (phase_ == Phase::open && !(exchange_ != nullptr && request_read_) &&
+           !(input.empty() && parser_.idle()) && step(input)) {}
     in_process_ = false;
     if (phase_ == Phase::tunnel && !input.empty()) take_body(input);
     if (phase_ != Phase::open) input = {};
@@ -158,6 +159,7 @@ void H1Driver::begin_exchange() {
         linger();
         return;
     }
+    request_read_ = parser_.end_with_head();
     exchange_->begin(parser_.head(), "http", framing.body == h1::BodyKind::none);
     settle();
 }
@@ -335,9 +337,8 @@ void H1Driver::refuse_request(const h1::Refusal& refusal) {
 void H1Driver::answer_simply(int status, std::uint32_t retry_after_s) {
     if (phase_ == Phase::gone) return;
     char* out = transport_->reserve(h1::simple_answer_bound);
-    const std::size_t n = h1::write_simple_answer(
-        out, status, context_.send_date ? context_.worker.http_date() : std::string_view{},
-        context_.server_name, head_request_, retry_after_s);
+    const std::size_t n = h1::write_simple_answer(out, status, date(), context_.server_name,
+                                                  head_request_, retry_after_s);
     transport_->commit(n);
     context_.counters.bytes_sent.add(n);
     context_.counters.responses[static_cast<std::size_t>(status / 100)].add();
@@ -392,13 +393,6 @@ H1Driver::Due H1Driver::due_once_written() const noexcept {
 
 void H1Driver::rearm() {
     if (phase_ != Phase::gone) context_.worker.timers().set(*this, due().at);
-}
-
-/// At the end of on_data its answers are not written yet, but most likely will be at once, and the
-/// timer is not set again then. So it is set for whichever comes first; expire() looks again.
-void H1Driver::rearm_before_write() {
-    if (phase_ == Phase::gone) return;
-    context_.worker.timers().set(*this, std::min(due().at, due_once_written().at));
 }
 
 void H1Driver::on_timer(runtime::Timer& timer) noexcept { static_cast<H1Driver&>(timer).expire(); }

@@ -96,6 +96,9 @@ private:
     // output
     bool rest_is_unwelcome() const noexcept;
     void output_begins() noexcept;
+    std::string_view date() const noexcept;
+    bool respond_plainly(const http::HeadView& head, int status,
+                         std::span<const http::Field> fields, std::string_view body);
     void write_body(Chain* lent, std::string_view bytes);
     void end_answer(std::span<const http::Field> trailers);
     // time
@@ -107,7 +110,6 @@ private:
     Due due() const noexcept;
     Due due_once_written() const noexcept;
     void rearm();
-    void rearm_before_write();
     void expire();
 
     ConnectionContext& context_;

@@ -24,6 +24,7 @@ bool HeadScratch::grow(const ConnectionLimits& limits) noexcept {
 }
 
 Lexer& HeadScratch::begin(Role role, const ConnectionLimits& limits) noexcept {
+    memo_.forget();
     lexer_.machine = fresh_[static_cast<std::size_t>(role)];
     lexer_.fields = fields_.data();
     lexer_.field_count = 0;
@@ -68,14 +69,29 @@ Event Parser::go_on(std::string_view& input) noexcept {
 Event Parser::begin_head(std::string_view& input) noexcept {
     if (!scratch_->ready(*limits_)) return refuse(refusals::no_memory);
     if (role_ == Role::client || leading_ == Leading::cr) return read_head(input);
-    http::FieldRef* fields = scratch_->fields_.data();
     http::HeadView& head = scratch_->head_;
-    const std::size_t used = read_plain_head(input, *limits_, head, fields);
-    if (used == 0) return read_head(input);
-    input.remove_prefix(used);
+    const std::string_view text =
+        input.substr(0, std::min<std::size_t>(input.size(), limits_->header_bytes_max));
+    const std::size_t line = read_plain_line(text, *limits_, head);
+    if (line == 0) return read_head(input);
+    FieldMemo& memo = scratch_->memo_;
+    http::FieldRef* const fields = scratch_->fields_.data();
+    if (const std::size_t size = memo.recall(text, line, head, fields, framing_)) {
+        input.remove_prefix(size);
+        return begin_bodyless();
+    }
+    memo.forget();
+    const std::size_t size = read_plain_fields(text, line, *limits_, head, fields);
+    if (size == 0) return read_head(input);
+    input.remove_prefix(size);
     framing_ = {};
     const Refusal* refusal = judge_request(head, false, *limits_, framing_);
     if (refusal != nullptr || framing_.body != BodyKind::none) return settle(refusal);
+    memo.keep(head, line, framing_);
+    return begin_bodyless();
+}
+
+Event Parser::begin_bodyless() noexcept {
     leading_ = Leading::none;
     state_ = State::ending;
     return Event::head;
@@ -401,10 +417,6 @@ Event Parser::finish() noexcept {
     case State::failed: return Event::error;
     }
     return Event::error;
-}
-
-bool Parser::idle() const noexcept {
-    return state_ == State::start || state_ == State::trailers || state_ == State::closed;
 }
 
 bool Parser::in_head() const noexcept {

@@ -8,8 +8,9 @@
 //   Any state -> failed. A failed parser answers `error` for ever.
 //
 // Callbacks of llhttp only record and pause; next() returns to its caller with one event at a time.
-// The usual request head, complete in one slice, is read without llhttp (see plain.hpp), with the
-// same result; bodies of a known length and bodies until the connection's end need no lexing.
+// The usual request head, complete in one slice, is read without llhttp (see plain.hpp), and fields
+// that come again are not read again (see field_memo.hpp), with the same result; bodies of a known
+// length and bodies until the connection's end need no lexing.
 //
 // A server's driver that opens a tunnel (framing().connect or .upgrade) does not call next() again;
 // if it refuses to, the next request follows. A client's parser reads nothing behind a tunnel's
@@ -24,6 +25,8 @@
 
 #include "core/base/limits.hpp"
 #include "core/http/head.hpp"
+#include "core/proto/h1/field_memo.hpp"
+#include "core/proto/h1/framing.hpp"
 #include "core/proto/h1/lexer.hpp"
 
 namespace hc::h1 {
@@ -36,19 +39,6 @@ enum class Event : std::uint8_t {
     body,       // body() is there: one run of body bytes
     end,        // the message is complete; trailers() are there when it had any
     error,      // refusal() says what to answer
-};
-
-/// How the body of a message ends.
-enum class BodyKind : std::uint8_t { none, length, chunked, until_close };
-
-/// What a received head decides about its message and its connection.
-struct Framing {
-    std::uint64_t content_length = 0; // of BodyKind::length; as told in answers to HEAD and in 304
-    BodyKind body = BodyKind::none;
-    bool keep_alive = false;      // as the version and Connection say
-    bool expect_continue = false; // HTTP/1.1 only, and only with a body
-    bool upgrade = false;         // an Upgrade field that Connection lists, or CONNECT
-    bool connect = false;         // method CONNECT
 };
 
 /// Why a message was refused: the status to answer, and a text for the log.
@@ -79,6 +69,7 @@ private:
     Lexer lexer_;
     http::HeadView head_;
     std::vector<http::FieldRef> fields_;
+    FieldMemo memo_;         // of fields_
     std::uint32_t room_ = 0; // fields_.size()
 };
 
@@ -98,6 +89,13 @@ public:
         if (state_ == State::start) return begin_head(input);
         return state_ == State::ending ? end_message() : go_on(input);
     }
+    /// Right behind `head`: true when the message ends there and head() can stay; then `end` is
+    /// taken as reported.
+    bool end_with_head() noexcept {
+        if (state_ != State::ending || message_ != nullptr) return false;
+        state_ = after_message();
+        return true;
+    }
     /// The peer ended its side. `end` when that completes a message (until-close), `need_input`
     /// when it came between messages, else `error`.
     Event finish() noexcept;
@@ -112,7 +110,9 @@ public:
     const Refusal& refusal() const noexcept { return refusal_; }
 
     /// Between messages, with nothing of the next one seen. Leading empty lines do not count.
-    bool idle() const noexcept;
+    bool idle() const noexcept {
+        return state_ == State::start || state_ == State::trailers || state_ == State::closed;
+    }
     /// A head has begun and is not complete.
     bool in_head() const noexcept;
 
@@ -135,6 +135,7 @@ private:
     enum class Leading : std::uint8_t { none, cr, crlf };
 
     Event begin_head(std::string_view& input) noexcept;
+    Event begin_bodyless() noexcept;
     Event go_on(std::string_view& input) noexcept;
     Event read_head(std::string_view& input) noexcept;
     Event end_message() noexcept;

@@ -91,8 +91,9 @@ const char* read_method(const char* begin, http::HeadView& head) noexcept {
 }
 
 /// Past the request line, or nullptr.
-const char* read_line(const char* begin, const char* end, std::uint32_t target_max,
-                      http::HeadView& head) noexcept {
+[[gnu::always_inline]] inline const char* read_line(const char* begin, const char* end,
+                                                    std::uint32_t target_max,
+                                                    http::HeadView& head) noexcept {
     const char* const target = read_method(begin, head);
     if (target == nullptr || *target != '/') return nullptr;
     const char* p = skip(target, end, path_char);
@@ -163,15 +164,22 @@ bool is_line_end(const char* p, const char* end) noexcept {
 
 } // namespace
 
-std::size_t read_plain_head(std::string_view input, const ConnectionLimits& limits,
-                            http::HeadView& head, http::FieldRef* fields) noexcept {
-    const char* const begin = input.data();
-    const char* const end = begin + std::min<std::size_t>(input.size(), limits.header_bytes_max);
-    if (end - begin < 18) return 0;        // "GET / HTTP/1.1\r\n\r\n"
+std::size_t read_plain_line(std::string_view input, const ConnectionLimits& limits,
+                            http::HeadView& head) noexcept {
+    if (input.size() < 18) return 0;       // "GET / HTTP/1.1\r\n\r\n"
     static constexpr http::HeadView empty; // copied in a few moves
     head = empty;
-    const char* p = read_line(begin, end, limits.target_bytes_max, head);
-    if (p == nullptr) return 0;
+    const char* const begin = input.data();
+    const char* const p = read_line(begin, begin + input.size(), limits.target_bytes_max, head);
+    return p == nullptr ? 0 : static_cast<std::size_t>(p - begin);
+}
+
+std::size_t read_plain_fields(std::string_view input, std::size_t line,
+                              const ConnectionLimits& limits, http::HeadView& head,
+                              http::FieldRef* fields) noexcept {
+    const char* const begin = input.data();
+    const char* const end = begin + input.size();
+    const char* p = begin + line;
     http::FieldRef* field = fields;
     for (std::uint32_t left = limits.header_count_max; end - p >= 2 && *p != '\r'; --left) {
         if (left == 0) return 0;

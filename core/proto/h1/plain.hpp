@@ -13,10 +13,15 @@
 
 namespace hc::h1 {
 
-/// Reads a complete request head at the beginning of `input` into `head` and `fields` (which has
-/// room for limits.header_count_max). Gives its size, or 0 when it is not for here; what was
-/// recorded is void then. Request line and target are judged; the fields are recorded and named.
-std::size_t read_plain_head(std::string_view input, const ConnectionLimits& limits,
-                            http::HeadView& head, http::FieldRef* fields) noexcept;
+/// Reads the request line at the beginning of `input`, and judges its target. Gives its size, or 0
+/// when it is not for here; what was recorded in `head` is void then.
+std::size_t read_plain_line(std::string_view input, const ConnectionLimits& limits,
+                            http::HeadView& head) noexcept;
+/// Reads and names the fields of the head whose line of `line` bytes was read, into `fields` (which
+/// has room for limits.header_count_max), and completes `head`. Gives the size of the whole head,
+/// or 0 when it is not for here. The fields are not judged.
+std::size_t read_plain_fields(std::string_view input, std::size_t line,
+                              const ConnectionLimits& limits, http::HeadView& head,
+                              http::FieldRef* fields) noexcept;
 
 } // namespace hc::h1

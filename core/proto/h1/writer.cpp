@@ -281,7 +281,7 @@ char* write_response_head(char* out, int status, std::span<const Field> fields,
                           const FieldFacts& facts, const AnswerPlan& plan, std::string_view date,
                           std::string_view server) noexcept {
     out = put_status_line(out, status);
-    if (!facts.has_date) out = put(put(put(out, "Date: "), date), "\r\n");
+    if (!facts.has_date && !date.empty()) out = put(put(put(out, "Date: "), date), "\r\n");
     if (!facts.has_server && !server.empty()) out = put(put(put(out, "Server: "), server), "\r\n");
     if (facts.plain) {
         for (const Field& field : fields) out = put_field(out, field);
@@ -297,6 +297,48 @@ char* write_response_head(char* out, int status, std::span<const Field> fields,
     if (plan.close) out = put(out, "Connection: close\r\n");
     else if (plan.announce_keep_alive) out = put(out, "Connection: keep-alive\r\n");
     return put(out, "\r\n");
+}
+
+namespace {
+
+/// A field that only has to be copied, checked as examine() would; nullptr when it is another.
+[[gnu::always_inline]] inline char* put_plain_field(char* out, const Field& field) noexcept {
+    FieldName name;
+    if (field.token == 0) {
+        name = http::lookup_field(field.name());
+        if (name == FieldName::other && !http::is_field_name(field.name())) return nullptr;
+    } else {
+        name = static_cast<FieldName>(field.token);
+        if (field.token > UINT16_MAX || !http::is_named(field.name(), name)) return nullptr;
+    }
+    if (parts[static_cast<std::size_t>(name)] != Part::user) return nullptr;
+    if (!http::is_field_value(field.value())) return nullptr;
+    return put_field(out, field);
+}
+
+} // namespace
+
+std::size_t plain_answer_bound(std::span<const Field> fields, std::string_view body,
+                               std::string_view server) noexcept {
+    std::size_t size = response_head_bound(200, {}, server) + body.size();
+    for (const Field& field : fields) size += field.name_size + field.value_size + around_field;
+    return size;
+}
+
+char* write_plain_answer(char* out, int status, std::span<const Field> fields,
+                         std::string_view body, bool close, std::string_view date,
+                         std::string_view server) noexcept {
+    if (status < 200 || status > status_max || http::never_has_body(status)) return nullptr;
+    out = put_status_line(out, status);
+    if (!date.empty()) out = put(put(put(out, "Date: "), date), "\r\n");
+    if (!server.empty()) out = put(put(put(out, "Server: "), server), "\r\n");
+    for (const Field& field : fields) {
+        out = put_plain_field(out, field);
+        if (out == nullptr) return nullptr;
+    }
+    out = put(put_number(put(out, "Content-Length: "), body.size()), "\r\n");
+    if (close) out = put(out, "Connection: close\r\n");
+    return put(put(out, "\r\n"), body);
 }
 
 std::size_t interim_head_bound(const FieldFacts& facts, std::string_view upgrade) noexcept {

@@ -57,11 +57,20 @@ Result<AnswerPlan> plan_answer(const RequestFacts& request, int status, const Fi
 /// Bytes that write_response_head needs at most.
 std::size_t response_head_bound(int status, const FieldFacts& facts,
                                 std::string_view server) noexcept;
-/// Writes the head, from prepared status lines. `date` and `server` are written unless the fields
-/// have their own (server: unless empty). Gives the end of what was written.
+/// Writes the head, from prepared status lines. `date` and `server` are written unless they are
+/// empty or the fields have their own. Gives the end of what was written.
 char* write_response_head(char* out, int status, std::span<const http::Field> fields,
                           const FieldFacts& facts, const AnswerPlan& plan, std::string_view date,
                           std::string_view server) noexcept;
+/// The common answer in one go, head and body: any status that has a body, to a request of HTTP/1.1
+/// that was neither HEAD nor CONNECT, with fields that are all the user's own. Writes what the
+/// functions above would have written, up to plain_answer_bound() bytes, and gives their end; or
+/// nullptr when it is not for here, or wrong: then they decide.
+std::size_t plain_answer_bound(std::span<const http::Field> fields, std::string_view body,
+                               std::string_view server) noexcept;
+char* write_plain_answer(char* out, int status, std::span<const http::Field> fields,
+                         std::string_view body, bool close, std::string_view date,
+                         std::string_view server) noexcept;
 /// An interim head (100, 103; 101 with `upgrade` naming the protocol).
 std::size_t interim_head_bound(const FieldFacts& facts, std::string_view upgrade) noexcept;
 char* write_interim_head(char* out, int status, std::span<const http::Field> fields,

@@ -13,6 +13,7 @@
 #include <csignal>
 #include <ctime>
 
+#include "core/sys/unix/calls.hpp"
 #include "core/sys/unix/listening.hpp"
 #include "core/sys/unix/signals.hpp"
 #include "core/sys/unix/socket_address.hpp"
@@ -148,7 +149,7 @@ Result<void> UnixSockets::connect_result(Socket socket) {
 Io UnixSockets::recv(Socket socket, std::span<char> into) {
     if (into.empty()) return {};
     for (;;) {
-        const ssize_t count = ::recv(fd_of(socket), into.data(), into.size(), 0);
+        const ssize_t count = receive(fd_of(socket), into.data(), into.size());
         if (count > 0) return {.bytes = static_cast<std::size_t>(count)};
         if (count == 0) return {.status = Io::Status::end};
         if (errno != EINTR) return failure(errno);
@@ -164,7 +165,7 @@ ssize_t send_some(int fd, std::span<const ConstBuffer> pieces) noexcept {
     for (;;) {
         ssize_t count;
         if (pieces.size() == 1) {
-            count = ::send(fd, pieces[0].data, pieces[0].size, MSG_NOSIGNAL);
+            count = transmit(fd, pieces[0].data, pieces[0].size, MSG_NOSIGNAL);
         } else {
             std::array<iovec, pieces_max> vector;
             std::ranges::transform(pieces, vector.begin(), [](const ConstBuffer& piece) {
