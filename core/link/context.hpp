@@ -82,8 +82,7 @@ class ConnectionContext {
 public:
     /// All of them outlive the context.
     ConnectionContext(runtime::Worker& on, const ConnectionLimits& bounds, Dispatcher& to,
-                      Counters& counts)
-        : worker(on), limits(bounds), dispatcher(to), counters(counts) {}
+                      Counters& counts);
     ~ConnectionContext();
     ConnectionContext(const ConnectionContext&) = delete;
     ConnectionContext& operator=(const ConnectionContext&) = delete;
@@ -92,6 +91,7 @@ public:
     const ConnectionLimits& limits;
     Dispatcher& dispatcher;
     Counters& counters;
+    const Duration shortest_timeout; // of those that `limits` sets; the longest there is when none
     std::string server_name; // the Server field; empty for none
     bool send_date = true;
     bool half_close_is_gone = false;

@@ -31,8 +31,10 @@ std::string_view H1Driver::date() const noexcept {
 }
 
 /// Bytes will wait to be written; the time for that starts with the first of them.
-void H1Driver::output_begins() noexcept {
-    if (transport_->queued() == 0) output_at_ = context_.worker.now();
+void H1Driver::output_begins() {
+    if (transport_->queued() > 0) return;
+    output_at_ = context_.worker.now();
+    rearm();
 }
 
 /// The common answer, checked and written in one go. False: nothing was done.

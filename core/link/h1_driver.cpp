@@ -115,7 +115,7 @@ void H1Driver::on_data(std::string_view slice) {
         break;
     case Phase::gone: return;
     }
-    rearm(); // for what is queued, if anything; once that is written, on_written() looks again
+    rearm();
 }
 
 /// Parses until the input is used up or the request under way has to be answered first.
@@ -391,8 +391,13 @@ H1Driver::Due H1Driver::due_once_written() const noexcept {
     return due;
 }
 
+/// Called whenever a time limit may begin. No limit ends sooner than the shortest there is, so a timer
+/// that fires before that is good for all of them, and a busy connection seldom touches it: expire()
+/// finds out what is due, and when.
 void H1Driver::rearm() {
-    if (phase_ != Phase::gone) context_.worker.timers().set(*this, due().at);
+    if (phase_ == Phase::gone) return;
+    const Instant soon = context_.worker.now() + context_.shortest_timeout;
+    if (deadline() > soon) context_.worker.timers().set(*this, soon);
 }
 
 void H1Driver::on_timer(runtime::Timer& timer) noexcept { static_cast<H1Driver&>(timer).expire(); }
@@ -400,7 +405,7 @@ void H1Driver::on_timer(runtime::Timer& timer) noexcept { static_cast<H1Driver&>
 void H1Driver::expire() {
     const Due due = this->due();
     if (due.at > context_.worker.now()) {
-        rearm();
+        context_.worker.timers().set(*this, due.at);
         return;
     }
     if (due.limit != Due::idle && due.limit != Due::linger) context_.counters.timeouts.add();

@@ -95,7 +95,7 @@ private:
     void vanish(bool reset);
     // output
     bool rest_is_unwelcome() const noexcept;
-    void output_begins() noexcept;
+    void output_begins();
     std::string_view date() const noexcept;
     bool respond_plainly(const http::HeadView& head, int status,
                          std::span<const http::Field> fields, std::string_view body);

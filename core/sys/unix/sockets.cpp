@@ -189,6 +189,11 @@ std::size_t total(std::span<const ConstBuffer> pieces) noexcept {
 } // namespace
 
 Io UnixSockets::send(Socket socket, std::span<const ConstBuffer> pieces) {
+    if (pieces.size() == 1) { // nearly always
+        const ssize_t count = send_some(fd_of(socket), pieces);
+        if (count < 0) return failure(errno);
+        return {.bytes = static_cast<std::size_t>(count)};
+    }
     Io out;
     while (!pieces.empty()) {
         const auto batch = pieces.first(std::min(pieces.size(), pieces_max));

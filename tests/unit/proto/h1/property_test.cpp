@@ -206,8 +206,8 @@ void round_trip(Role role, Make make) {
 TEST(H1Property, RequestsReadBack) { round_trip(Role::server, random_request); }
 TEST(H1Property, ResponsesReadBack) { round_trip(Role::client, random_response); }
 
-// The first slice decides who reads: a whole head may be read by the plain reader, one in two pieces
-// is always read by llhttp. Heads with a little damage are where the two could differ.
+// The first slice decides who reads: a whole head may be read by the plain reader, one in two
+// pieces is always read by llhttp. Heads with a little damage are where the two could differ.
 TEST(H1Property, ThePlainReaderAgreesWithLlhttp) {
     int plain = 0, damaged = 0;
     for (std::uint64_t seed = 1; seed <= 4000; ++seed) {
