@@ -8,9 +8,9 @@ namespace hc::link {
 namespace {
 Duration shortest_of(const ConnectionLimits& limits) noexcept {
     std::uint32_t shortest = UINT32_MAX;
-    for (std::uint32_t ms : {limits.header_timeout_ms, limits.body_timeout_ms,
-                             limits.idle_timeout_ms, limits.write_timeout_ms,
-                             limits.request_timeout_ms, limits.linger_timeout_ms}) {
+    for (std::uint32_t ms :
+         {limits.header_timeout_ms, limits.body_timeout_ms, limits.idle_timeout_ms,
+          limits.write_timeout_ms, limits.request_timeout_ms, limits.linger_timeout_ms}) {
         if (ms != 0) shortest = std::min(shortest, ms);
     }
     return milliseconds(shortest);

@@ -92,7 +92,7 @@ public:
     Dispatcher& dispatcher;
     Counters& counters;
     const Duration shortest_timeout; // of those that `limits` sets; the longest there is when none
-    std::string server_name; // the Server field; empty for none
+    std::string server_name;         // the Server field; empty for none
     bool send_date = true;
     bool half_close_is_gone = false;
     bool draining = false;
