@@ -237,6 +237,49 @@ TEST(Promises, RequestsThatWaitInAReleasedQueueAreAnswered503) {
     EXPECT_EQ(hc_server_release(server), HC_OK);
 }
 
+/// In one pass of the worker: a request for a queue, then a callback during which the queue goes.
+TEST(Promises, ARequestOnItsWayToAReleasedQueueIsAnswered503) {
+    Gate gates[2];
+    int held = 0; // the worker's
+    Program other(
+        Delivery::inline_worker,
+        [&](const hc_event& event) {
+            if (event.type != HC_EV_REQUEST) return;
+            if (event.n == 1) gates[held++].wait();
+            answer(event.obj, "other");
+        },
+        {.config = {}, .workers = 1, .inflight_max = 0, .routes = {{"", "/quick"}, {"", "/busy"}}});
+    const Config config(Pairs{{"listen.address", "127.0.0.1:0"}});
+    hc_queue* queue = nullptr;
+    ASSERT_EQ(hc_queue_create(other.runtime(), 0, &queue), HC_OK);
+    hc_server* server = nullptr;
+    ASSERT_EQ(hc_server_create(other.runtime(), config.get(), &server, nullptr), HC_OK);
+    ASSERT_EQ(hc_server_route(server, nullptr, "*", 0, nullptr), HC_OK);
+    ASSERT_EQ(hc_server_bind_queue(server, 0, queue), HC_OK);
+    Client waiting(listen_on(server, config));
+    Client first(other.port());
+    Client second(other.port());
+    // All are accepted and known to the worker before it is held up.
+    waiting.send(request("/"));
+    hc_event event{};
+    std::uint32_t n = 0;
+    ASSERT_EQ(hc_queue_poll(queue, &event, 1, -1, &n), HC_OK);
+    EXPECT_EQ(answer(event.obj, "polled"), HC_OK);
+    EXPECT_EQ(read_response(waiting).body, "polled");
+    second.send(request("/quick"));
+    EXPECT_EQ(read_response(second).body, "other");
+    first.send(request("/busy"));
+    ASSERT_TRUE(gates[0].reached());
+    waiting.send(request("/")); // both are ready when the worker looks again, in this order
+    second.send(request("/busy"));
+    gates[0].open();
+    ASSERT_TRUE(gates[1].reached());
+    EXPECT_EQ(hc_queue_release(queue), HC_OK);
+    gates[1].open();
+    EXPECT_EQ(read_response(waiting).status, 503);
+    EXPECT_EQ(hc_server_release(server), HC_OK);
+}
+
 TEST(Promises, AnArmedQueueWakesOnceUntilItIsArmedAgain) {
     hc_runtime* runtime = nullptr;
     ASSERT_EQ(hc_runtime_create(nullptr, &runtime, nullptr), HC_OK);
