@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "hc_build.h"
 #include "capi/src/barrier.hpp"
 #include "core/sys/sys.hpp"
 
@@ -30,8 +31,12 @@ std::string make_info() {
         text += feature;
         text += '"';
     }
-    text += "],\"bundled\":{\"llhttp\":\"" HC_DOTTED(LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR,
-                                                     LLHTTP_VERSION_PATCH) "\"}}";
+    text += "],\"bundled\":{";
+#if HC_DEPS_BUNDLED
+    text += "\"llhttp\":\"" HC_DOTTED(LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR,
+                                      LLHTTP_VERSION_PATCH) "\"";
+#endif
+    text += "}}";
     return text;
 }
 

@@ -7,6 +7,7 @@ other; and every struct is simple enough for ctypes.
 import ctypes
 import hashlib
 import http.client
+import json
 import os
 import socket
 import ssl
@@ -77,6 +78,7 @@ def hc():
         "config_create": [pointer],
         "config_set": [pointer, text, text, size, pointer],
         "config_release": [pointer],
+        "version_info": [pointer, pointer],
         "runtime_create": [pointer, pointer, pointer],
         "runtime_start": [pointer],
         "runtime_stop": [pointer, pointer, u64],
@@ -204,3 +206,11 @@ def test_survives_clients_that_leave(server):
 def test_starts_and_stops_again_and_again(hc):
     for _ in range(10):
         Server(hc).stop()
+
+
+def test_tells_what_is_bundled(hc):
+    text = ctypes.c_char_p()
+    assert hc.hc_version_info(ctypes.byref(text), None) == 0
+    bundled = json.loads(text.value)["bundled"]
+    # Nothing is, when the build took the system's libraries.
+    assert ("llhttp" in bundled) == bool(os.environ.get("HTTPCORE_DEPS"))

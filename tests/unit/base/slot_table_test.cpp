@@ -88,6 +88,11 @@ TEST(SlotTable, SlotsAreReusedFirstInFirstOut) {
         const std::uint64_t id = table.insert(&object);
         EXPECT_EQ(Handle::unpack(id).slot, Handle::unpack(ids[i]).slot);
         EXPECT_NE(id, ids[i]);
+        // The one before stays stale though somebody sits there.
+        EXPECT_EQ(table.find(ids[i]), nullptr);
+        EXPECT_EQ(table.pin(ids[i]), nullptr);
+        EXPECT_TRUE(table.remove(ids[i]));
+        EXPECT_EQ(table.find(id), &object);
     }
 }
 
