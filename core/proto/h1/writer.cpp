@@ -275,7 +275,7 @@ char* write_response_head(char* out, int status, std::span<const Field> fields,
                           const FieldFacts& facts, const AnswerPlan& plan, std::string_view date,
                           std::string_view server) noexcept {
     out = put_status_line(out, status);
-    if (!facts.has_date) out = put(put(put(out, "Date: "), date), "\r\n");
+    if (!facts.has_date && !date.empty()) out = put(put(put(out, "Date: "), date), "\r\n");
     if (!facts.has_server && !server.empty()) out = put(put(put(out, "Server: "), server), "\r\n");
     if (facts.plain) {
         for (const Field& field : fields) out = put_field(out, field);

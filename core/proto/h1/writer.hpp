@@ -57,8 +57,8 @@ Result<AnswerPlan> plan_answer(const RequestFacts& request, int status, const Fi
 /// Bytes that write_response_head needs at most.
 std::size_t response_head_bound(int status, const FieldFacts& facts,
                                 std::string_view server) noexcept;
-/// Writes the head, from prepared status lines. `date` and `server` are written unless the fields
-/// have their own (server: unless empty). Gives the end of what was written.
+/// Writes the head, from prepared status lines. `date` and `server` are written unless they are
+/// empty or the fields have their own. Gives the end of what was written.
 char* write_response_head(char* out, int status, std::span<const http::Field> fields,
                           const FieldFacts& facts, const AnswerPlan& plan, std::string_view date,
                           std::string_view server) noexcept;
