@@ -28,8 +28,7 @@ TEST(Framing, ConnectionCloseIsObeyed) {
     const std::string got = house.talk("GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
                                        "GET /b HTTP/1.1\r\nHost: x\r\n\r\n",
                                        5s);
-    EXPECT_EQ(got,
-              "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\n/a|");
+    EXPECT_EQ(got, "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\n/a|");
     EXPECT_EQ(house.requests(), 1U) << "nothing is served behind the last request";
 }
 
@@ -90,9 +89,8 @@ TEST(Framing, AnUnknownLengthIsChunked) {
     const std::string& got = peer->received();
     EXPECT_TRUE(has(got, "Transfer-Encoding: chunked\r\n")) << got;
     EXPECT_FALSE(has(got, "Content-Length")) << got;
-    EXPECT_EQ(got.substr(got.find("\r\n\r\n")), "\r\n\r\n3\r\none\r\n11\r\n" +
-                                                    std::string(17, 'x') +
-                                                    "\r\n0\r\nx-sum: 42\r\n\r\n");
+    EXPECT_EQ(got.substr(got.find("\r\n\r\n")),
+              "\r\n\r\n3\r\none\r\n11\r\n" + std::string(17, 'x') + "\r\n0\r\nx-sum: 42\r\n\r\n");
 }
 
 TEST(Framing, AChunkedRequestWithTrailers) {

@@ -82,7 +82,8 @@ TEST(Order, ALateAnswerHoldsBackTheOthers) {
     house.script.on_head = [](Exchange& exchange, Record& record) {
         if (record.target != "/1") Script::answer(exchange, record);
     };
-    auto peer = house.connect("GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\n");
+    auto peer =
+        house.connect("GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\n");
     house.turn_for(5s);
     EXPECT_EQ(house.requests(), 1U) << "the second is not looked at before the first is answered";
     EXPECT_EQ(peer->received(), "");
@@ -94,7 +95,8 @@ TEST(Order, ALateAnswerHoldsBackTheOthers) {
 TEST(Order, TheNextRequestWaitsForTheRelease) {
     House house;
     house.script.on_close = [](Exchange&, Record&) {}; // kept
-    auto peer = house.connect("GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\n");
+    auto peer =
+        house.connect("GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\n");
     house.turn_for(5s);
     EXPECT_EQ(peer->received(), answer_200("/1|"));
     EXPECT_EQ(house.requests(), 1U) << "what is not released counts against the connection";
