@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "core/link/tcp_transport.hpp"
@@ -197,7 +198,8 @@ bool House::until(const std::function<bool()>& done, Duration limit) {
     const Instant end = world.now() + limit;
     while (!done()) {
         if (world.now() >= end) return false;
-        turn(end - world.now());
+        // Not beyond the next thing that happens: it may be what is waited for.
+        turn(std::min(end, world.next()) - world.now());
     }
     return true;
 }
