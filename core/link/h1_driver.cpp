@@ -306,6 +306,10 @@ void H1Driver::finish_exchange() {
         } else {
             rearm();
         }
+    } else if (stash_.empty()) {
+        // The loop in process() goes on by itself, but its input may be used up: then nobody else
+        // ends a pause that was for this exchange's sake.
+        transport_->resume_reading();
     }
 }
 

@@ -164,6 +164,22 @@ TEST(Body, WhatIsHeldPausesReading) {
     }));
 }
 
+/// The buffer was full for a moment within one slice, in which the request ended and was answered.
+TEST(Body, ReadingGoesOnBehindABodyThatFilledTheBuffer) {
+    House house;
+    house.limits.exchange_buffer_bytes_max = 4;
+    house.script.keeps = true;
+    house.script.on_end = [](Exchange& exchange, Record& record) {
+        EXPECT_EQ(exchange.consume(record.body.size()), ErrorKind::ok);
+        Script::answer(exchange, record);
+        Script::release(record);
+    };
+    auto peer = house.connect(post("/a", "01234567"));
+    ASSERT_TRUE(house.until([&] { return has(peer->received(), "/a|01234567"); }, 1s));
+    peer->send(get);
+    EXPECT_TRUE(house.until([&] { return has(peer->received(), "/next|"); }, 1s));
+}
+
 TEST(Body, ASmallOneThatNobodyWantsKeepsTheConnection) {
     House house;
     house.script.on_head = [](Exchange& exchange, Record& record) {
