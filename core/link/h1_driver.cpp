@@ -263,8 +263,11 @@ void H1Driver::on_end() {
             return;
         }
         if (context_.half_close_is_gone || !(request_read_ || answered_)) {
+            // An orderly end would make the beginning of an answer look whole.
+            const bool cut =
+                exchange_->answer_begun() && (!answered_ || transport_->queued() > 0);
             lose_exchange(ErrorKind::reset);
-            vanish(false);
+            vanish(cut);
             return;
         }
         close_after_ = true;
@@ -308,6 +311,10 @@ void H1Driver::finish_exchange() {
         } else {
             rearm();
         }
+    } else if (stash_.empty()) {
+        // The loop in process() goes on by itself, but its input may be used up: then nobody else
+        // ends a pause that was for this exchange's sake.
+        transport_->resume_reading();
     }
 }
 

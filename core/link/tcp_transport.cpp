@@ -259,7 +259,7 @@ void TcpTransport::abort() noexcept {
 
 void TcpTransport::lose(ErrorKind why) {
     if (closed_) return;
-    close();
+    abort(); // where the peer is still there (a file became shorter), it must not see an end
     user_->on_closed(why);
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <climits>
 
 namespace hc::runtime {
 
@@ -105,8 +106,10 @@ void TimerWheel::advance(Instant now) noexcept {
 }
 
 Instant TimerWheel::first_in(IntrusiveList<Timer>& slot, std::uint64_t tick_number) noexcept {
-    // Exact for a few timers, so that a lone sleeper is woken once; else the start of the slot.
-    constexpr int looked_at = 16;
+    // Exact for a few timers, so that a lone sleeper is woken once; else the start of the slot. The
+    // current tick's start has passed, so that waiting for it would be no wait: there all are
+    // looked at, as advance() does each time that it is called in vain.
+    const int looked_at = tick_number <= now_tick_ ? INT_MAX : 16;
     // Lazily moved ones may lie behind the slot, where others may come first.
     Instant earliest = start_of(tick_number + 1);
     int count = 0;

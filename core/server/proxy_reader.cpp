@@ -49,10 +49,10 @@ void ProxyReader::end() noexcept {
     if (gone_) return;
     gone_ = true;
     transport_->close();
-    // Before the driver takes over, nobody else tells the server that the connection is gone.
-    const link::Endpoint peer = transport_->peer();
+    // Before the driver takes over, nobody else tells the server that the connection is gone. Whom
+    // it was to be counted for is not known: an endpoint without an IP address says so.
     retire();
-    context_.dispatcher.disconnected(peer);
+    context_.dispatcher.disconnected({.family = sys::Address::Family::unix_});
 }
 
 void ProxyReader::retire() noexcept {

@@ -14,8 +14,9 @@ namespace {
 // Users of routes below this are found by index.
 constexpr std::uint32_t indexed_routes = 1024;
 
-/// One key for one address, and for all of an IPv6 /64.
-std::string peer_key(const link::Endpoint& peer) {
+/// One key for one address, and for all of an IPv6 /64; empty for what has no address.
+std::string key_of(const link::Endpoint& endpoint) {
+    const link::Endpoint peer = link::Endpoint::of(endpoint.address().unmapped());
     const auto* ip = reinterpret_cast<const char*>(peer.ip.data());
     switch (peer.family) {
     case net::Address::Family::v4: return std::string(ip, 4);
@@ -46,21 +47,21 @@ link::ExchangeUser* Server::State::user_of(std::uint32_t route) const noexcept {
     return bindings.find(route)->second.get();
 }
 
-bool Server::State::admit(const net::Address& peer) {
-    if (connections.fetch_add(1, std::memory_order_relaxed) >= options.limits.connections_max) {
-        connections.fetch_sub(1, std::memory_order_relaxed);
-        return false;
+bool Server::State::admit() noexcept {
+    if (connections.fetch_add(1, std::memory_order_relaxed) < options.limits.connections_max) {
+        return true;
     }
+    connections.fetch_sub(1, std::memory_order_relaxed);
+    return false;
+}
+
+bool Server::State::admit_peer(const link::Endpoint& peer) {
     const std::uint32_t most = options.limits.connections_per_peer_max;
-    const std::string key =
-        most == 0 ? std::string{} : peer_key(link::Endpoint::of(peer.unmapped()));
+    const std::string key = most == 0 ? std::string{} : key_of(peer);
     if (key.empty()) return true;
     const std::lock_guard lock(mutex);
     std::uint32_t& count = peers[key];
-    if (count >= most) {
-        connections.fetch_sub(1, std::memory_order_relaxed);
-        return false;
-    }
+    if (count >= most) return false;
     ++count;
     return true;
 }
@@ -68,7 +69,7 @@ bool Server::State::admit(const net::Address& peer) {
 void Server::State::dismiss(const link::Endpoint& peer) noexcept {
     connections.fetch_sub(1, std::memory_order_relaxed);
     if (options.limits.connections_per_peer_max == 0) return;
-    const std::string key = peer_key(link::Endpoint::of(peer.address().unmapped()));
+    const std::string key = key_of(peer);
     if (key.empty()) return;
     const std::lock_guard lock(mutex);
     const auto found = peers.find(key);

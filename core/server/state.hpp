@@ -77,7 +77,12 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
 
     link::ExchangeUser* user_of(std::uint32_t route) const noexcept;
     /// False: one connection too many; nothing was counted.
-    bool admit(const net::Address& peer);
+    bool admit() noexcept;
+    /// The same of one address. Of a connection through a proxy it is asked once the client is
+    /// known.
+    bool admit_peer(const link::Endpoint& peer);
+    /// Undoes admit(), and admit_peer() for the same peer; nobody was asked about one without an
+    /// address.
     void dismiss(const link::Endpoint& peer) noexcept;
     /// A worker has taken in its backlog and accepts no more. Once all have, the sockets made here
     /// are

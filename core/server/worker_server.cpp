@@ -19,6 +19,9 @@ constexpr std::uint32_t refusing_max = 1024;
 // A pass serves many requests; the clock is read for one in so many of them.
 constexpr std::uint32_t clock_share = 16;
 
+// Stands for a peer that was not counted by its address.
+constexpr link::Endpoint uncounted{.family = sys::Address::Family::unix_};
+
 } // namespace
 
 WorkerServer::WorkerServer(runtime::Worker& worker, std::shared_ptr<Server::State> state)
@@ -75,47 +78,66 @@ void WorkerServer::Door::on_accept(sys::Socket socket, const net::Address& peer)
 }
 
 void WorkerServer::listen(Listener& listener) {
-    if (draining_) return;
+    if (doors_closed_) return;
     doors_.push_back(std::make_unique<Door>(*this, listener));
     doors_.back()->open();
 }
 
-void WorkerServer::accepted(Listener& listener, sys::Socket socket, const net::Address& peer) {
+void WorkerServer::accepted(Listener& listener, sys::Socket socket, const net::Address& from) {
     share_.counters.connections_accepted.add();
-    const bool admitted = state_->admit(peer);
-    if (!admitted) {
-        share_.counters.connections_refused.add();
-        if (refusing_ >= refusing_max) {
-            worker_.sockets().close(socket);
-            return;
-        }
+    const bool proxied = listener.trusts(from);
+    const link::Endpoint peer = link::Endpoint::of(from);
+    const link::Endpoint counted = proxied ? uncounted : peer;
+    bool admitted = state_->admit();
+    if (admitted && !state_->admit_peer(counted)) {
+        state_->dismiss(uncounted);
+        admitted = false;
     }
-    auto transport = link::TcpTransport::adopt(worker_, socket, link::Endpoint::of(peer),
-                                               state_->options.connection);
+    if (!admitted && refusing_ >= refusing_max) {
+        share_.counters.connections_refused.add();
+        worker_.sockets().close(socket);
+        return;
+    }
+    auto transport = link::TcpTransport::adopt(worker_, socket, peer, state_->options.connection);
     if (!transport) {
-        if (admitted) state_->dismiss(link::Endpoint::of(peer));
+        if (admitted) state_->dismiss(counted);
+        if (!admitted) share_.counters.connections_refused.add();
         state_->options.log(LogLevel::warning, "server", transport.error().message);
         return;
     }
     if (!admitted) {
-        // Not counted as open; the mark tells disconnected() so.
-        ++refusing_;
-        link::Endpoint marked = link::Endpoint::of(peer);
-        marked.family = sys::Address::Family::none;
-        (*transport)->set_peer(marked);
-        link::H1Driver::refuse(*context_, std::move(*transport));
-        return;
-    }
-    if (listener.trusts(peer)) {
+        refuse(std::move(*transport));
+    } else if (proxied) {
         ProxyReader::start(*context_, std::move(*transport),
                            [](link::ConnectionContext& context,
                               std::unique_ptr<link::Transport> ready, std::string_view rest) {
-                               auto& driver = link::H1Driver::start(context, std::move(ready));
-                               if (!rest.empty()) driver.feed(rest);
+                               static_cast<WorkerServer&>(context.dispatcher)
+                                   .introduced(std::move(ready), rest);
                            });
+    } else {
+        link::H1Driver::start(*context_, std::move(*transport));
+    }
+}
+
+/// A proxy has said whom it speaks for.
+void WorkerServer::introduced(std::unique_ptr<link::Transport> transport, std::string_view rest) {
+    if (!state_->admit_peer(transport->peer())) {
+        state_->dismiss(uncounted);
+        refuse(std::move(transport));
         return;
     }
-    link::H1Driver::start(*context_, std::move(*transport));
+    auto& driver = link::H1Driver::start(*context_, std::move(transport));
+    if (!rest.empty()) driver.feed(rest);
+}
+
+/// One too many. It is not counted as open; the mark tells disconnected() so.
+void WorkerServer::refuse(std::unique_ptr<link::Transport> transport) {
+    share_.counters.connections_refused.add();
+    ++refusing_;
+    link::Endpoint marked = transport->peer();
+    marked.family = sys::Address::Family::none;
+    transport->set_peer(marked);
+    link::H1Driver::refuse(*context_, std::move(transport));
 }
 
 void WorkerServer::disconnected(const link::Endpoint& peer) noexcept {
@@ -197,8 +219,7 @@ void WorkerServer::drain(Instant soft, Instant hard) {
     if (!draining_) {
         draining_ = true;
         context_->draining = true;
-        for (auto& door : doors_) door->close();
-        state_->worker_closed();
+        close_doors();
         context_->connections.for_each([](link::Connection& connection) { connection.drain(); });
     }
     drain_step();
@@ -226,8 +247,14 @@ void WorkerServer::drain_step() noexcept {
     worker_.timers().set(drain_timer_, soft_ > now ? std::min(soft_, hard_) : hard_);
 }
 
-void WorkerServer::kill_all() {
+void WorkerServer::close_doors() {
+    if (std::exchange(doors_closed_, true)) return;
     for (auto& door : doors_) door->close();
+    state_->worker_closed();
+}
+
+void WorkerServer::kill_all() {
+    close_doors();
     context_->draining = true;
     // One may end another's connection in its on_closed, so that no iterator would be safe.
     while (!context_->connections.empty()) {

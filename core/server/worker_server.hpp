@@ -48,10 +48,14 @@ private:
         WorkerServer& server;
     };
 
-    void accepted(Listener& listener, sys::Socket socket, const net::Address& peer);
+    void accepted(Listener& listener, sys::Socket socket, const net::Address& from);
+    void introduced(std::unique_ptr<link::Transport> transport, std::string_view rest);
+    void refuse(std::unique_ptr<link::Transport> transport);
     void dispatch(link::Exchange& exchange) override;
     void finished(link::Exchange& exchange) noexcept override;
     void disconnected(const link::Endpoint& peer) noexcept override;
+    /// Takes in what waits and accepts no more.
+    void close_doors();
     void drain_step() noexcept;
     void report_drained() noexcept;
     void answer(link::Exchange& exchange, int status, std::string_view allow);
@@ -72,6 +76,7 @@ private:
     std::uint64_t reset_ = 0;
     std::uint64_t exchanges_max_ = 0;
     bool draining_ = false;
+    bool doors_closed_ = false;
     bool drain_reported_ = false;
 };
 

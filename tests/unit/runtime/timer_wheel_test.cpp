@@ -73,6 +73,24 @@ TEST(TimerWheel, AnyDistanceIsReachedInSteps) {
     }
 }
 
+/// Who waits until next() and finds nothing due must not find the same next() again: a worker would
+/// spin until the tick is over, and a simulated one, whose time stands still, for ever.
+TEST(TimerWheel, ManyTimersLaterInTheCurrentTickAreWaitedFor) {
+    TimerWheel wheel(start);
+    int fired = 0;
+    std::vector<std::unique_ptr<Alarm>> alarms;
+    for (int i = 0; i < 100; ++i) {
+        alarms.push_back(std::make_unique<Alarm>([&] { ++fired; }));
+        wheel.set(alarms.back()->timer(), at(5 * ms + 900'000 + i));
+    }
+    int steps = 0;
+    for (Instant now = at(5 * ms + 100'000); fired < 100; now = wheel.next()) {
+        wheel.advance(now);
+        if (fired < 100) ASSERT_GT(wheel.next(), now);
+        ASSERT_LE(++steps, 101);
+    }
+}
+
 TEST(TimerWheel, CancelAndDestroyKeepATimerFromFiring) {
     TimerWheel wheel(start);
     int fired = 0;

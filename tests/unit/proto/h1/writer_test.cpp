@@ -46,6 +46,13 @@ TEST(H1Writer, TheUsersDateAndServerTakeTheirPlaces) {
               "HTTP/1.1 200 OK\r\ndate: D\r\nSERVER: S\r\nContent-Length: 1\r\n\r\n");
 }
 
+TEST(H1Writer, WritesNoDateWhenItIsEmpty) {
+    char out[256];
+    const auto facts = examine({});
+    char* end = write_response_head(out, 204, {}, *facts, {}, "", "");
+    EXPECT_EQ(std::string_view(out, end), "HTTP/1.1 204 No Content\r\n\r\n");
+}
+
 TEST(H1Writer, TheConnectionsFieldsAreTheLibrarys) {
     EXPECT_EQ(write_response({}, 200,
                              {{"Connection", "x, Close"},
