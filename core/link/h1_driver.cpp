@@ -398,9 +398,9 @@ H1Driver::Due H1Driver::due_once_written() const noexcept {
     return due;
 }
 
-/// Called whenever a time limit may begin. No limit ends sooner than the shortest there is, so a timer
-/// that fires before that is good for all of them, and a busy connection seldom touches it: expire()
-/// finds out what is due, and when.
+/// Called whenever a time limit may begin. No limit ends sooner than the shortest there is, so a
+/// timer that fires before that is good for all of them, and a busy connection seldom touches it:
+/// expire() finds out what is due, and when.
 void H1Driver::rearm() {
     if (phase_ == Phase::gone) return;
     const Instant soon = context_.worker.now() + context_.shortest_timeout;

@@ -1,6 +1,6 @@
 // The calls of the hot path. Those of the C library are cancellation points: in a program with
-// threads each costs two locked instructions, and nothing here is ever cancelled. A sanitizer has to
-// see them, though.
+// threads each costs two locked instructions, and nothing here is ever cancelled. A sanitizer has
+// to see them, though.
 #pragma once
 
 #include <sys/socket.h>
