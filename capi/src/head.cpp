@@ -68,7 +68,7 @@ void HeadTable::build(const link::Exchange& exchange, const link::Endpoint& peer
     head_.size = sizeof head_;
     head_.version = static_cast<std::uint32_t>(source.version);
     head_.nheaders = fields_.size();
-    head_.route = match.route;
+    head_.route = exchange.route();
     head_.status = source.status;
     head_.flags =
         (source.has_query ? HC_HEADF_QUERY : 0) | (exchange.scheme() == "https" ? HC_HEADF_TLS : 0);

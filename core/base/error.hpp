@@ -9,7 +9,7 @@ namespace hc {
 
 /// What kind of failure it is. The C API's status codes are these values (see httpcore.h), so a
 /// value once released keeps its number.
-enum class ErrorKind : std::int32_t {
+enum class ErrorKind : std::int8_t {
     ok = 0,               // none; calls on the hot path answer with a bare kind
     invalid = -1,         // an argument or option is wrong; nothing was changed
     no_memory = -2,       // memory ran out

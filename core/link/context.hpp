@@ -66,9 +66,9 @@ public:
 /// Where exchanges and connections go when something happens to them: the server.
 class Dispatcher {
 public:
-    /// A request's head is there: choose the user (exchange.set_user) or answer it. Called with the
-    /// head still lent.
-    virtual void dispatch(Exchange& exchange) = 0;
+    /// A request's head is there: choose the user (exchange.set_user) and say by what match, or
+    /// answer it. Called with the head still lent.
+    virtual void dispatch(Exchange& exchange, http::RouteMatch& match) = 0;
     /// The answer was handed over, or the exchange ended without one. For logs and latencies.
     virtual void finished(Exchange& exchange) noexcept = 0;
     /// A connection is gone; it is already out of the context's list.

@@ -9,6 +9,10 @@ namespace hc::link {
 
 // -- life -----------------------------------------------------------------------------------------
 
+namespace {
+constexpr http::RouteMatch no_match{.values = {}};
+} // namespace
+
 Exchange* Exchange::create(ConnectionContext& context, ExchangeDriver& driver) {
     void* memory = context.exchange_memory();
     if (memory == nullptr) return nullptr;
@@ -25,10 +29,14 @@ Exchange* Exchange::create(ConnectionContext& context, ExchangeDriver& driver) {
 }
 
 Exchange::Exchange(ConnectionContext& context, ExchangeDriver& driver) noexcept
-    : context_(context), worker_(&context.worker), driver_(&driver),
-      started_(context.worker.now()) {}
+    : context_(context), driver_(&driver), match_(&no_match), started_(context.worker.now()) {}
 
-Exchange::~Exchange() { delete attachment.load(std::memory_order_relaxed); }
+runtime::Worker& Exchange::worker() const noexcept { return context_.worker; }
+
+Exchange::~Exchange() {
+    delete attachment.load(std::memory_order_relaxed);
+    if (match_ != &no_match) delete match_;
+}
 
 void Exchange::drop_hold() noexcept {
     if (--holds_ > 0) return;
@@ -42,7 +50,7 @@ void Exchange::release() {
     if (released_) return;
     released_ = true;
     // A pinned exchange is freed later: its last pin posts a Recycle, which drops this hold.
-    if (!worker_->slots().remove(id_)) ++holds_;
+    if (!context_.worker.slots().remove(id_)) ++holds_;
     cancel_deferred();
     // Inside a call its bytes may be what the user was lent for it.
     if (!in_call_) body_.clear();
@@ -113,23 +121,26 @@ void Exchange::call_user(Call&& call) {
     in_call_ = false;
 }
 
-void Exchange::begin(const http::HeadView& lent, std::string_view scheme, bool ended) {
+void Exchange::begin(const http::HeadView& lent, bool secure, bool ended) {
     const Hold hold(*this);
     const http::HeadView view = lent; // of its own: the scratch it is in may be used again
+    http::RouteMatch match;
     head_ = &view;
-    scheme_ = scheme;
+    match_ = &match;
+    secure_ = secure;
     request_ended_ = end_reported_ = ended;
-    context_.dispatcher.dispatch(*this);
+    context_.dispatcher.dispatch(*this, match);
     if (user_ != nullptr && !released_) {
         call_user([&](ExchangeUser& user) { user.on_request(*this, ended); });
     }
-    if (released_ && !context_.keeps_heads) {
-        head_ = &http::OwnedHead::none; // what was lent is not ours to keep
-        return;
-    }
+    // What was lent is not ours to keep.
+    head_ = &http::OwnedHead::none;
+    match_ = &no_match;
+    if (released_ && !context_.keeps_heads) return;
     owned_head_ = http::OwnedHead(view);
     head_ = &owned_head_.view();
     if (released_) return;
+    if (match.param_count > 0) match_ = new http::RouteMatch(match);
     settled_.store(true, std::memory_order_release);
     if (close_reason_ != ErrorKind::ok) report_closed(close_reason_);
 }
@@ -197,7 +208,7 @@ void Exchange::pump() {
 }
 
 void Exchange::pump_later() {
-    if (!is_deferred()) worker_->defer(*this);
+    if (!is_deferred()) context_.worker.defer(*this);
 }
 
 void Exchange::run_deferred() {

@@ -116,14 +116,15 @@ class Exchange final : public ExchangeNode, private runtime::Deferred {
 public:
     // -- for users -------------------------------------------------------------------------------
     std::uint64_t id() const noexcept { return id_; }
-    runtime::Worker& worker() const noexcept { return *worker_; }
+    runtime::Worker& worker() const noexcept;
     /// See on_request for how long the pointers live.
     const http::HeadView& head() const noexcept { return *head_; }
-    std::uint32_t route() const noexcept { return match_.route; }
-    const http::RouteMatch& match() const noexcept { return match_; }
+    std::uint32_t route() const noexcept { return route_; }
+    /// Its parameters are spans of head()'s path, and live as long as that.
+    const http::RouteMatch& match() const noexcept { return *match_; }
     const http::HeadView& trailers() const noexcept { return trailers_.view(); }
     /// "http" or "https".
-    std::string_view scheme() const noexcept { return scheme_; }
+    std::string_view scheme() const noexcept { return secure_ ? "https" : "http"; }
     /// Empty once the exchange is closed: the driver is gone then.
     sys::Address peer() const;
     sys::Address local() const;
@@ -174,8 +175,10 @@ public:
     ExchangeUser& user() const noexcept { return *user_; }
 
     // -- for the dispatcher -----------------------------------------------------------------------
-    void set_user(ExchangeUser& user) noexcept { user_ = &user; }
-    http::RouteMatch& edit_match() noexcept { return match_; }
+    void set_user(ExchangeUser& user, std::uint32_t route = 0) noexcept {
+        user_ = &user;
+        route_ = route;
+    }
     /// Answers 503 with Retry-After and releases: the handlers are busy. Counted as refused.
     void refuse_overload();
     int status() const noexcept { return status_; } // of the answer; 0 before
@@ -188,7 +191,7 @@ public:
     /// The request's head, lent: dispatches, calls on_request, then moves the head into memory of
     /// its
     /// own when the exchange lives on.
-    void begin(const http::HeadView& lent, std::string_view scheme, bool ended);
+    void begin(const http::HeadView& lent, bool secure, bool ended);
     /// Body bytes, lent. The caller stops reading while over_buffer() says so.
     void push_body(std::string_view bytes);
     bool over_buffer() const noexcept;
@@ -237,16 +240,15 @@ private:
     void drop_hold() noexcept;
     void publish_queued() noexcept;
 
+    std::uint32_t route_ = 0;
     std::uint64_t id_ = 0;
     ConnectionContext& context_;
-    runtime::Worker* worker_;
     ExchangeDriver* driver_; // nullptr once the driver let go
     ExchangeUser* user_ = nullptr;
     const http::HeadView* head_ = &http::OwnedHead::none; // lent, then owned_head_'s
     http::OwnedHead owned_head_;
     http::OwnedHead trailers_;
-    http::RouteMatch match_;
-    std::string_view scheme_ = "http";
+    const http::RouteMatch* match_; // lent, then of its own when there are parameters
     Instant started_;
     std::uint64_t credit_ = 0;    // granted, in all
     std::uint64_t pushed_ = 0;    // received from the driver, in all
@@ -262,6 +264,7 @@ private:
     std::uint8_t holds_ = 2; // driver and user, and the pins that a removal had to wait for
     Answer answer_ = Answer::none;
     std::atomic<bool> settled_{false};
+    bool secure_ = false;  // came over TLS
     bool tunnel_ = false;  // upgraded: raw bytes both ways
     bool in_call_ = false; // inside a call to the user: none nests
     bool request_ended_ = false;

@@ -231,7 +231,7 @@ void H1Driver::drive_body_room(Exchange& exchange) {
         transport_->send("HTTP/1.1 100 Continue\r\n\r\n");
     }
     if (!request_read_) {
-        if (stash_.empty() && exchange.has_room()) transport_->resume_reading();
+        if (stash_ == nullptr && exchange.has_room()) transport_->resume_reading();
         if (!in_process_) {
             input_at_ = context_.worker.now(); // the peer's time starts when it may send
             rearm();
@@ -256,7 +256,7 @@ void H1Driver::drive_released(Exchange& exchange) {
         }
         return;
     }
-    if (!request_read_ && (in_process_ || stash_.empty())) transport_->resume_reading();
+    if (!request_read_ && (in_process_ || stash_ == nullptr)) transport_->resume_reading();
     if (in_process_) return; // the loop there settles
     settle();
 }

@@ -74,7 +74,7 @@ void H1Driver::hurry() noexcept {
 
 /// Between two requests (or before the first), with nothing of the next one seen.
 bool H1Driver::waits_for_request() const noexcept {
-    return phase_ == Phase::open && exchange_ == nullptr && !in_head_ && stash_.empty();
+    return phase_ == Phase::open && exchange_ == nullptr && !in_head_ && stash_ == nullptr;
 }
 
 void H1Driver::kill() noexcept { vanish(true); }
@@ -85,7 +85,7 @@ void H1Driver::linger() {
     phase_ = Phase::lingering;
     lose_exchange(ErrorKind::closed);
     // Not dropped in here: a handler on the stack may still look at what was lent to it.
-    if (!stash_.empty()) advance_later();
+    if (stash_ != nullptr) advance_later();
     discarded_ = 0;
     output_at_ = context_.worker.now();
     if (input_ended_ && transport_->queued() == 0) {
@@ -105,7 +105,7 @@ void H1Driver::on_data(std::string_view slice) {
     if (!in_head_ && requests_ > 0) input_at_ = context_.worker.now();
     switch (phase_) {
     case Phase::open:
-        if (stash_.empty()) process(slice);
+        if (stash_ == nullptr) process(slice);
         if (!slice.empty()) stash(slice);
         break;
     case Phase::tunnel: take_body(slice); break;
@@ -160,7 +160,7 @@ void H1Driver::begin_exchange() {
         return;
     }
     request_read_ = parser_.end_with_head();
-    exchange_->begin(parser_.head(), "http", framing.body == h1::BodyKind::none);
+    exchange_->begin(parser_.head(), false, framing.body == h1::BodyKind::none);
     settle();
 }
 
@@ -198,7 +198,8 @@ void H1Driver::end_request() {
 }
 
 void H1Driver::stash(std::string_view input) {
-    stash_.append(input);
+    if (stash_ == nullptr) stash_ = std::make_unique<Chain>();
+    stash_->append(input);
     transport_->pause_reading();
 }
 
@@ -213,9 +214,9 @@ void H1Driver::run_deferred() {
 
 /// Goes on with what waited behind a request that is done now.
 void H1Driver::advance() {
-    while (!stash_.empty() && (phase_ == Phase::open || phase_ == Phase::tunnel) &&
+    while (stash_ != nullptr && (phase_ == Phase::open || phase_ == Phase::tunnel) &&
            !(phase_ == Phase::open && exchange_ != nullptr && request_read_)) {
-        std::string_view input{stash_.head()->data, stash_.head()->size};
+        std::string_view input{stash_->head()->data, stash_->head()->size};
         const std::size_t before = input.size();
         if (phase_ == Phase::tunnel) {
             take_body(input);
@@ -224,17 +225,18 @@ void H1Driver::advance() {
             process(input);
         }
         if (phase_ == Phase::lingering || phase_ == Phase::gone) break;
-        stash_.consume(before - input.size());
+        stash_->consume(before - input.size());
+        if (stash_->empty()) stash_.reset();
     }
     if (phase_ == Phase::gone) return;
-    if (phase_ == Phase::lingering) stash_.clear();
+    if (phase_ == Phase::lingering) stash_.reset();
     if (phase_ == Phase::tunnel && input_ended_ && !exchange_->request_ended()) {
         // The peer's end came before the upgrade did.
         exchange_->end_body({});
         settle();
         if (phase_ == Phase::gone) return;
     }
-    if (stash_.empty() && (exchange_ == nullptr || !exchange_->over_buffer())) {
+    if (stash_ == nullptr && (exchange_ == nullptr || !exchange_->over_buffer())) {
         transport_->resume_reading();
     }
     rearm();
@@ -264,8 +266,7 @@ void H1Driver::on_end() {
         }
         if (context_.half_close_is_gone || !(request_read_ || answered_)) {
             // An orderly end would make the beginning of an answer look whole.
-            const bool cut =
-                exchange_->answer_begun() && (!answered_ || transport_->queued() > 0);
+            const bool cut = exchange_->answer_begun() && (!answered_ || transport_->queued() > 0);
             lose_exchange(ErrorKind::reset);
             vanish(cut);
             return;
@@ -306,12 +307,12 @@ void H1Driver::finish_exchange() {
     if (close_after_ || phase_ == Phase::tunnel) {
         linger();
     } else if (!in_process_) {
-        if (!stash_.empty() || transport_->reading_paused()) {
+        if (stash_ != nullptr || transport_->reading_paused()) {
             advance_later();
         } else {
             rearm();
         }
-    } else if (stash_.empty()) {
+    } else if (stash_ == nullptr) {
         // The loop in process() goes on by itself, but its input may be used up: then nobody else
         // ends a pause that was for this exchange's sake.
         transport_->resume_reading();

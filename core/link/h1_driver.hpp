@@ -115,7 +115,7 @@ private:
     ConnectionContext& context_;
     std::unique_ptr<Transport> transport_;
     Exchange* exchange_ = nullptr; // the one under way
-    Chain stash_;                  // input behind the request under way
+    std::unique_ptr<Chain> stash_; // input behind the request under way, if any
     h1::Parser parser_;
     std::uint64_t body_left_ = 0; // announced by Content-Length and not sent yet
     std::uint64_t discarded_ = 0; // input read and dropped

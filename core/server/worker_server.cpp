@@ -108,12 +108,12 @@ void WorkerServer::accepted(Listener& listener, sys::Socket socket, const net::A
     if (!admitted) {
         refuse(std::move(*transport));
     } else if (proxied) {
-        ProxyReader::start(*context_, std::move(*transport),
-                           [](link::ConnectionContext& context,
-                              std::unique_ptr<link::Transport> ready, std::string_view rest) {
-                               static_cast<WorkerServer&>(context.dispatcher)
-                                   .introduced(std::move(ready), rest);
-                           });
+        ProxyReader::start(
+            *context_, std::move(*transport),
+            [](link::ConnectionContext& context, std::unique_ptr<link::Transport> ready,
+               std::string_view rest) {
+                static_cast<WorkerServer&>(context.dispatcher).introduced(std::move(ready), rest);
+            });
     } else {
         link::H1Driver::start(*context_, std::move(*transport));
     }
@@ -151,16 +151,17 @@ void WorkerServer::disconnected(const link::Endpoint& peer) noexcept {
 
 // -- exchanges ------------------------------------------------------------------------------------
 
-void WorkerServer::dispatch(link::Exchange& exchange) {
+void WorkerServer::dispatch(link::Exchange& exchange, http::RouteMatch& match) {
     if (share_.counters.requests_active.get() > exchanges_max_) {
         exchange.refuse_overload();
         return;
     }
     const http::HeadView& head = exchange.head();
     const std::string_view path = head.text(head.path);
-    switch (state_->router.match(head.method, head.text(head.method_name), path,
-                                 exchange.edit_match())) {
-    case http::RouteOutcome::found: exchange.set_user(*state_->user_of(exchange.route())); return;
+    switch (state_->router.match(head.method, head.text(head.method_name), path, match)) {
+    case http::RouteOutcome::found:
+        exchange.set_user(*state_->user_of(match.route), match.route);
+        return;
     case http::RouteOutcome::no_path: answer(exchange, 404, {}); return;
     case http::RouteOutcome::no_method: answer(exchange, 405, state_->router.allow(path)); return;
     }

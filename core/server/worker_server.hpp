@@ -51,7 +51,7 @@ private:
     void accepted(Listener& listener, sys::Socket socket, const net::Address& from);
     void introduced(std::unique_ptr<link::Transport> transport, std::string_view rest);
     void refuse(std::unique_ptr<link::Transport> transport);
-    void dispatch(link::Exchange& exchange) override;
+    void dispatch(link::Exchange& exchange, http::RouteMatch& match) override;
     void finished(link::Exchange& exchange) noexcept override;
     void disconnected(const link::Endpoint& peer) noexcept override;
     /// Takes in what waits and accepts no more.

@@ -111,8 +111,8 @@ Parser::State Parser::after_message() const noexcept {
 
 Event Parser::refuse(const Refusal& refusal) noexcept {
     release();
-    refusal_ = refusal;
-    if (role_ == Role::client) refusal_.status = 0;
+    scratch_->refusal_ = refusal;
+    if (role_ == Role::client) scratch_->refusal_.status = 0;
     state_ = State::failed;
     return Event::error;
 }
@@ -294,10 +294,10 @@ Event Parser::decide_method() noexcept {
 Event Parser::read_length(std::string_view& input) noexcept {
     if (input.empty()) return Event::need_input;
     if (message_ != nullptr) release();
-    body_ =
+    scratch_->body_ =
         input.substr(0, static_cast<std::size_t>(std::min<std::uint64_t>(count_, input.size())));
-    input.remove_prefix(body_.size());
-    count_ -= body_.size();
+    input.remove_prefix(scratch_->body_.size());
+    count_ -= scratch_->body_.size();
     if (count_ == 0) state_ = State::ending;
     return Event::body;
 }
@@ -305,7 +305,7 @@ Event Parser::read_length(std::string_view& input) noexcept {
 Event Parser::read_until_close(std::string_view& input) noexcept {
     if (input.empty()) return Event::need_input;
     if (message_ != nullptr) release();
-    body_ = std::exchange(input, {});
+    scratch_->body_ = std::exchange(input, {});
     return Event::body;
 }
 
@@ -360,7 +360,7 @@ Event Parser::read_chunks(std::string_view& input) noexcept {
         if (error == HPE_OK) return Event::need_input;
         m.lexer.machine.error = HPE_OK;
         switch (m.lexer.stop) {
-        case Lexer::Stop::body: body_ = m.lexer.body; return Event::body;
+        case Lexer::Stop::body: scratch_->body_ = m.lexer.body; return Event::body;
         case Lexer::Stop::chunk_header:
             if (const Refusal* refusal = begin_chunk()) return refuse(*refusal);
             break;

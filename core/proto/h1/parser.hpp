@@ -49,9 +49,9 @@ struct Refusal {
     const char* reason = ""; // static
 };
 
-/// Memory that all parsers of a worker share: a head that arrives in one piece is read here. One
-/// that arrives in several is moved into memory of its own parser, so parsers may take turns
-/// freely.
+/// Memory that all parsers of a worker share: what a parser has just reported, and where a head that
+/// arrives in one piece is read. One that arrives in several is moved into memory of its own
+/// parser, so parsers may take turns freely.
 class HeadScratch {
 public:
     HeadScratch() noexcept;
@@ -69,6 +69,8 @@ private:
     Lexer lexer_;
     http::HeadView head_;
     std::vector<http::FieldRef> fields_;
+    std::string_view body_;
+    Refusal refusal_;
     FieldMemo memo_;         // of fields_
     std::uint32_t room_ = 0; // fields_.size()
 };
@@ -83,8 +85,8 @@ public:
 
     /// Reads from `input`, advancing it, up to the next event. What head() and body() point to is
     /// valid until the next call (head: in `input` itself when it came in one piece). The caller
-    /// must keep `input`'s bytes until then. The head is also void once another parser with the
-    /// same scratch reads one.
+    /// must keep `input`'s bytes until then. Head, body and refusal are also void once another
+    /// parser with the same scratch is called.
     Event next(std::string_view& input) noexcept {
         if (state_ == State::start) return begin_head(input);
         return state_ == State::ending ? end_message() : go_on(input);
@@ -102,12 +104,12 @@ public:
 
     const http::HeadView& head() const noexcept { return scratch_->head_; }
     const Framing& framing() const noexcept { return framing_; }
-    std::string_view body() const noexcept { return body_; }
+    std::string_view body() const noexcept { return scratch_->body_; }
     /// After `end`: the trailer fields (base + table), empty when there were none. Fields that may
     /// not stand in a trailer (RFC 9110, section 6.5.1: framing, routing, authentication ...) are
     /// left out.
     http::HeadView trailers() const noexcept;
-    const Refusal& refusal() const noexcept { return refusal_; }
+    const Refusal& refusal() const noexcept { return scratch_->refusal_; }
 
     /// Between messages, with nothing of the next one seen. Leading empty lines do not count.
     bool idle() const noexcept {
@@ -164,13 +166,11 @@ private:
     Message* message_ = nullptr;
     std::uint64_t count_ = 0;
     Framing framing_;
-    std::string_view body_;
-    Refusal refusal_;
     const Role role_;
     State state_ = State::start;
     Leading leading_ = Leading::none;
     http::Method response_to_ = http::Method::get;
 };
-static_assert(sizeof(Parser) <= 96);
+static_assert(sizeof(Parser) <= 64);
 
 } // namespace hc::h1

@@ -160,7 +160,7 @@ void House::on_accept(sys::Socket socket, const net::Address& peer) {
     }
 }
 
-void House::dispatch(Exchange& exchange) {
+void House::dispatch(Exchange& exchange, http::RouteMatch&) {
     if (on_dispatch) {
         on_dispatch(exchange);
     } else {

@@ -113,7 +113,7 @@ public:
 
 private:
     void on_accept(sys::Socket socket, const net::Address& peer) override;
-    void dispatch(Exchange& exchange) override;
+    void dispatch(Exchange& exchange, http::RouteMatch& match) override;
     void finished(Exchange&) noexcept override { ++finished_count; }
     void disconnected(const Endpoint&) noexcept override { ++disconnected_count; }
 
