@@ -49,8 +49,8 @@ struct Refusal {
     const char* reason = ""; // static
 };
 
-/// Memory that all parsers of a worker share: what a parser has just reported, and where a head that
-/// arrives in one piece is read. One that arrives in several is moved into memory of its own
+/// Memory that all parsers of a worker share: what a parser has just reported, and where a head
+/// that arrives in one piece is read. One that arrives in several is moved into memory of its own
 /// parser, so parsers may take turns freely.
 class HeadScratch {
 public:
