@@ -262,8 +262,7 @@ void H1Driver::on_end() {
         }
         if (context_.half_close_is_gone || !(request_read_ || answered_)) {
             // An orderly end would make the beginning of an answer look whole.
-            const bool cut =
-                exchange_->answer_begun() && (!answered_ || transport_->queued() > 0);
+            const bool cut = exchange_->answer_begun() && (!answered_ || transport_->queued() > 0);
             lose_exchange(ErrorKind::reset);
             vanish(cut);
             return;

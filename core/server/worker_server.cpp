@@ -108,12 +108,12 @@ void WorkerServer::accepted(Listener& listener, sys::Socket socket, const net::A
     if (!admitted) {
         refuse(std::move(*transport));
     } else if (proxied) {
-        ProxyReader::start(*context_, std::move(*transport),
-                           [](link::ConnectionContext& context,
-                              std::unique_ptr<link::Transport> ready, std::string_view rest) {
-                               static_cast<WorkerServer&>(context.dispatcher)
-                                   .introduced(std::move(ready), rest);
-                           });
+        ProxyReader::start(
+            *context_, std::move(*transport),
+            [](link::ConnectionContext& context, std::unique_ptr<link::Transport> ready,
+               std::string_view rest) {
+                static_cast<WorkerServer&>(context.dispatcher).introduced(std::move(ready), rest);
+            });
     } else {
         link::H1Driver::start(*context_, std::move(*transport));
     }

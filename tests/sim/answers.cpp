@@ -96,8 +96,8 @@ void Answers::check_own(const http::HeadView& head) {
     case 505: why = plan().fault == Plan::Fault::bad_version; break;
     default: break;
     }
-    if (!why) wrong("an answer of the library's own without a reason, " +
-                    std::to_string(head.status));
+    if (!why)
+        wrong("an answer of the library's own without a reason, " + std::to_string(head.status));
     if (!lasts && !closes_) wrong("the library's last answer keeps the connection");
     // A connection or a head that is refused gets an answer with a body before anybody knows that
     // the request is HEAD.
@@ -112,8 +112,8 @@ void Answers::on_body(std::string_view bytes) {
         if (got_ >= plan().answer_size) return wrong("more than was meant");
         if (c != plan().answer_byte(got_++)) return wrong("a wrong byte");
     }
-    const bool cut = plan().answer == Plan::Answer::aborted ||
-                     plan().answer == Plan::Answer::given_up;
+    const bool cut =
+        plan().answer == Plan::Answer::aborted || plan().answer == Plan::Answer::given_up;
     if (cut && got_ > plan().cut_at) wrong("more than was sent");
 }
 
@@ -123,8 +123,8 @@ void Answers::on_end() {
         return;
     }
     if (!own_) {
-        const bool cut = plan().answer == Plan::Answer::aborted ||
-                         plan().answer == Plan::Answer::given_up;
+        const bool cut =
+            plan().answer == Plan::Answer::aborted || plan().answer == Plan::Answer::given_up;
         if (cut && !plan().bodiless()) return wrong("a whole answer where none was meant");
         if (!plan().bodiless() && got_ != plan().answer_size) return wrong("less than was meant");
         ++report_.answers_whole;

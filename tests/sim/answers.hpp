@@ -14,10 +14,10 @@ namespace hc::simtest {
 
 /// What the run allows the server to do.
 struct Excuses {
-    bool busy = false;     // connections or exchanges may be refused
-    bool late = false;     // the server's time limits may strike
-    bool broken = false;   // the network may reset connections
-    bool draining = false; // the server may end in the middle of the run
+    bool busy = false;              // connections or exchanges may be refused
+    bool late = false;              // the server's time limits may strike
+    bool broken = false;            // the network may reset connections
+    bool draining = false;          // the server may end in the middle of the run
     std::uint64_t requests_max = 0; // of a connection
     std::uint64_t body_max = 0;
     std::uint64_t discard_max = UINT64_MAX;

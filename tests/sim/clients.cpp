@@ -133,8 +133,12 @@ void Client::leave() {
     case Manner::resets: peer_->reset(); break;
     case Manner::half_closes: peer_->shutdown_write(); break;
     }
-    // Whoever does not read has to notice one day that the server gave up.
-    world_.at(world_.now() + 2min, [this] { peer_->resume_reading(); });
+    // Whoever does not read has to notice one day that the server gave up. In a tunnel it does not.
+    world_.at(world_.now() + 2min, [this] {
+        peer_->resume_reading();
+        if (!done_) read();
+        if (answers_->in_tunnel()) peer_->close();
+    });
     act_after(100ms);
 }
 
@@ -161,8 +165,8 @@ std::size_t Client::owed() const {
         if (cut || unread || too_long) return pipelines_ ? 0 : count;
         if (plan.upgrade && routed && plan.answer == Plan::Answer::tunnel) return count;
         ++count;
-        const bool ends = plan.may_close() ||
-                          (excuses_.requests_max != 0 && count >= excuses_.requests_max);
+        const bool ends =
+            plan.may_close() || (excuses_.requests_max != 0 && count >= excuses_.requests_max);
         if (ends && i + 1 < plans_.size()) return pipelines_ ? 0 : count;
     }
     return count;
@@ -171,10 +175,10 @@ std::size_t Client::owed() const {
 std::string Client::state() const {
     return " (manner " + std::to_string(static_cast<int>(manner_)) + ", sent " +
            std::to_string(sent_) + " of " + std::to_string(bytes_.size()) + ", answers " +
-           std::to_string(answers_->whole()) + " of " + std::to_string(plans_.size()) +
-           ", error " + std::to_string(peer_->error()) + (left_ ? ", left" : "") +
-           ", port " + std::to_string(port_) + (pipelines_ ? ", pipelines" : "") + (answers_->in_tunnel() ? ", in a tunnel" : "") +
-           ")";
+           std::to_string(answers_->whole()) + " of " + std::to_string(plans_.size()) + ", error " +
+           std::to_string(peer_->error()) + (left_ ? ", left" : "") + ", port " +
+           std::to_string(port_) + (pipelines_ ? ", pipelines" : "") +
+           (answers_->in_tunnel() ? ", in a tunnel" : "") + ")";
 }
 
 void Client::check() {

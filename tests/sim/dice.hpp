@@ -26,8 +26,8 @@ public:
         return below(limit < bound ? limit : bound);
     }
     Duration time(Duration most) noexcept {
-        return Duration{static_cast<std::int64_t>(
-            below(static_cast<std::uint64_t>(most.count()) + 1))};
+        return Duration{
+            static_cast<std::int64_t>(below(static_cast<std::uint64_t>(most.count()) + 1))};
     }
 
 private:

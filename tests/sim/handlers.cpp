@@ -177,7 +177,8 @@ void Handlers::Act::on_closed(ErrorKind why) {
     expect(!fate_.released, "on_closed after release");
     if (++fate_.closed != 1) expect(false, "a second on_closed");
     fate_.why = why;
-    owner_.report_.note("C" + std::to_string(static_cast<int>(why)) + " of " + std::to_string(plan_.number));
+    owner_.report_.note("C" + std::to_string(static_cast<int>(why)) + " of " +
+                        std::to_string(plan_.number));
     if (why == ErrorKind::reset) ++owner_.report_.resets;
     if (why == ErrorKind::timeout) ++owner_.report_.timeouts;
     expect(why != ErrorKind::ok || fate_.answered, "closed as if all were well");

@@ -83,9 +83,8 @@ void draw_handler(Plan& plan, Dice& dice) {
 void put_body(std::string& out, const Plan& plan, Dice& dice) {
     if (plan.body == Plan::Body::length) out += plan.request_bytes(0, plan.body_size);
     if (plan.body != Plan::Body::chunked) return;
-    const std::uint64_t bad = plan.fault == Plan::Fault::bad_chunk
-                                  ? dice.below(plan.body_size + 1)
-                                  : UINT64_MAX;
+    const std::uint64_t bad =
+        plan.fault == Plan::Fault::bad_chunk ? dice.below(plan.body_size + 1) : UINT64_MAX;
     for (std::uint64_t at = 0; at < plan.body_size;) {
         if (at >= bad) break;
         const std::uint64_t size = 1 + dice.size(plan.body_size - at);

@@ -54,12 +54,12 @@ struct Plan {
     bool begun = false;       // aborted and given_up: an answer was begun
     bool known_length = false;
     bool answer_trailers = false;
-    bool hints = false;              // 103 first
-    bool wants_close = false;        // answers with Connection: close
-    bool keeps = false;              // holds body bytes for a while
-    bool release_early = false;      // with the last byte of the answer
-    bool linger_closed = false;      // releases long after on_closed
-    bool lends = false;              // sends bytes that stay its own
+    bool hints = false;                // 103 first
+    bool wants_close = false;          // answers with Connection: close
+    bool keeps = false;                // holds body bytes for a while
+    bool release_early = false;        // with the last byte of the answer
+    bool linger_closed = false;        // releases long after on_closed
+    bool lends = false;                // sends bytes that stay its own
     std::uint64_t credit = UINT64_MAX; // a time; 0: wants no body
     std::uint64_t chunk = 1;           // streamed: bytes a send
     Duration delay{};                  // before whatever it does

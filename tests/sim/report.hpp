@@ -9,8 +9,8 @@
 namespace hc::simtest {
 
 struct Report {
-    std::vector<std::string> wrong; // empty: all invariants held
-    void (*tell)(std::string_view) = nullptr; // everything that happens, for a person
+    std::vector<std::string> wrong;              // empty: all invariants held
+    void (*tell)(std::string_view) = nullptr;    // everything that happens, for a person
     std::uint64_t trace = 0xcbf29ce484222325ULL; // a hash over everything that happened
 
     // How often things happened, so that a test can see that they do.
@@ -29,7 +29,8 @@ struct Report {
     }
     void note(std::string_view what) {
         if (tell) tell(what);
-        for (const char c : what) trace = (trace ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+        for (const char c : what)
+            trace = (trace ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
     }
 };
 

@@ -182,8 +182,8 @@ void Run::make_clients() {
     for (std::uint64_t i = 0; i < weather_.clients; ++i) {
         std::string prefix;
         if (weather_.proxied) {
-            prefix = "PROXY TCP4 192.0.2." + std::to_string(dice.below(250)) +
-                     " 127.0.0.1 4711 80\r\n";
+            prefix =
+                "PROXY TCP4 192.0.2." + std::to_string(dice.below(250)) + " 127.0.0.1 4711 80\r\n";
         }
         clients_.push_back(std::make_unique<Client>(*world_, address_, dice.next(),
                                                     weather_.excuses, report, std::move(prefix)));
@@ -200,9 +200,8 @@ void Run::turn() {
 void Run::mingle() {
     const Instant start = world_->now();
     while (world_->now() - start < run_max) {
-        const bool all = std::ranges::all_of(clients_, [](const auto& each) {
-            return each->done();
-        });
+        const bool all =
+            std::ranges::all_of(clients_, [](const auto& each) { return each->done(); });
         if (all) return;
         if (weather_.drains_at && drains_ == 0 && server_ != nullptr &&
             world_->now() - start >= *weather_.drains_at) {

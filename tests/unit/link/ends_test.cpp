@@ -228,10 +228,9 @@ TEST(Ends, AnEndAtEachStage) {
         auto peer = house.connect(stage.sent);
         if (!stage.reads) peer->pause_reading();
         house.turn_for(1s);
-        const bool answered =
-            house.requests() == 1 && house.record(0).exchange != nullptr
-                ? house.record(0).exchange->answer_finished()
-                : house.requests() == 1;
+        const bool answered = house.requests() == 1 && house.record(0).exchange != nullptr
+                                  ? house.record(0).exchange->answer_finished()
+                                  : house.requests() == 1;
         peer->shutdown_write();
         house.turn_for(1s);
         peer->resume_reading();

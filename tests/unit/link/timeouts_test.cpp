@@ -68,9 +68,9 @@ TEST(Timeouts, AConnectionIsIdleOnlyOnceItsAnswerIsWritten) {
     options.window_bytes_min = options.window_bytes_max = 4'000;
     House house(1, options);
     house.script.on_head = [](Exchange& exchange, Record& record) {
-        EXPECT_EQ(exchange.respond(200, {}, std::string(20'000, 'x'),
-                                   {.fin = true, .release = true}),
-                  ErrorKind::ok);
+        EXPECT_EQ(
+            exchange.respond(200, {}, std::string(20'000, 'x'), {.fin = true, .release = true}),
+            ErrorKind::ok);
         record.exchange = nullptr;
     };
     auto peer = house.connect(get);

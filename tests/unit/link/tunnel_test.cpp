@@ -30,8 +30,7 @@ TEST(Tunnel, BytesGoBothWays) {
     Open tunnels;
     House& house = tunnels.house;
     auto peer = house.connect(upgrade);
-    ASSERT_TRUE(house.until([&] { return peer->received() == accepted; }, 1s))
-        << peer->received();
+    ASSERT_TRUE(house.until([&] { return peer->received() == accepted; }, 1s)) << peer->received();
     Record& record = house.record(0);
     peer->take_received();
     peer->send(get);
@@ -128,8 +127,8 @@ TEST(Tunnel, ConnectIsAnsweredWith2xx) {
         EXPECT_EQ(exchange.grant(100), ErrorKind::ok);
     };
     auto peer = house.connect("CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\nhello");
-    ASSERT_TRUE(house.until([&] { return house.requests() == 1 && !house.record(0).body.empty(); },
-                            1s));
+    ASSERT_TRUE(
+        house.until([&] { return house.requests() == 1 && !house.record(0).body.empty(); }, 1s));
     EXPECT_TRUE(peer->received().empty() || peer->received().starts_with("HTTP/1.1 200 OK\r\n"));
     house.turn_for(1s);
     EXPECT_FALSE(has(peer->received(), "Content-Length"));

@@ -23,8 +23,7 @@ struct Proxied : Service {
 TEST(Proxy, ATrustedOneSaysWhoAsks) {
     Proxied service;
     service.start();
-    for (const auto& [header, host] : {std::pair{v1, "203.0.113.7"},
-                                       std::pair{v2, "2001:db8::7"},
+    for (const auto& [header, host] : {std::pair{v1, "203.0.113.7"}, std::pair{v2, "2001:db8::7"},
                                        std::pair{v2_local, "10.1.2.3"},
                                        std::pair{std::string("PROXY UNKNOWN\r\n"), "10.1.2.3"}}) {
         auto peer = service.connect(proxy, header + get);
@@ -73,8 +72,7 @@ TEST(Proxy, OthersAreServedAsTheyAre) {
     Proxied service;
     service.start();
     auto plain = service.connect("198.51.100.1:0", get);
-    EXPECT_TRUE(
-        service.until([&] { return plain->received().ends_with("198.51.100.1 /a"); }, 1s));
+    EXPECT_TRUE(service.until([&] { return plain->received().ends_with("198.51.100.1 /a"); }, 1s));
     auto liar = service.connect("198.51.100.1:0", v1 + get);
     EXPECT_TRUE(service.until([&] { return liar->over(); }, 5s));
     EXPECT_TRUE(liar->received().starts_with("HTTP/1.1 501 ")) << "no method of HTTP";
