@@ -385,7 +385,8 @@ H1Driver::Due H1Driver::due_once_written() const noexcept {
         if (in_head_ || requests_ == 0) {
             return {after(input_at_, limits.header_timeout_ms), Due::header};
         }
-        return {after(input_at_, limits.idle_timeout_ms), Due::idle};
+        // An answer may be written long after its handler let go of it.
+        return {after(std::max(input_at_, output_at_), limits.idle_timeout_ms), Due::idle};
     }
     if (phase_ == Phase::tunnel) return {Instant::never(), Due::request};
     Due due{Instant::never(), Due::request};

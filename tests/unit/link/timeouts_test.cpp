@@ -62,6 +62,31 @@ TEST(Timeouts, AnIdleConnectionIsClosedWithoutAWord) {
     EXPECT_EQ(house.counters.timeouts.get(), 0U) << "that is no failure";
 }
 
+/// Its handler let go of the exchange long before the last byte was written.
+TEST(Timeouts, AConnectionIsIdleOnlyOnceItsAnswerIsWritten) {
+    sim::Options options;
+    options.window_bytes_min = options.window_bytes_max = 4'000;
+    House house(1, options);
+    house.script.on_head = [](Exchange& exchange, Record& record) {
+        EXPECT_EQ(
+            exchange.respond(200, {}, std::string(20'000, 'x'), {.fin = true, .release = true}),
+            ErrorKind::ok);
+        record.exchange = nullptr;
+    };
+    auto peer = house.connect(get);
+    for (int i = 0; i < 20 && count(peer->received(), "x") < 20'000; ++i) {
+        peer->pause_reading();
+        house.turn_for(25s);
+        peer->resume_reading();
+        house.turn_for(1s);
+    }
+    EXPECT_EQ(count(peer->received(), "x"), 20'000U);
+    house.turn_for(50s);
+    EXPECT_FALSE(peer->over());
+    house.turn_for(10s);
+    EXPECT_TRUE(peer->over());
+}
+
 TEST(Timeouts, ABodyMayBeSlowButNotSilent) {
     House house;
     auto peer = house.connect(post);

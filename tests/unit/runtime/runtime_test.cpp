@@ -355,6 +355,7 @@ TEST(WorkerRef, HoldsWhileRuntimesComeAndGo) {
                     }
                     post(*ref, [](Worker&) {});
                 }
+                std::this_thread::yield(); // three that never do keep the workers from their turns
             }
         });
     }
