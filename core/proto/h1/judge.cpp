@@ -16,7 +16,6 @@ using http::FieldName;
 using http::FieldRef;
 using http::HeadView;
 using http::Method;
-using http::Span;
 using http::Version;
 
 /// llhttp's method numbers as ours.
