@@ -1,4 +1,5 @@
 // Calls that send: respond, send, send_file, send_sse, upgrade, finish.
+#include <algorithm>
 #include <optional>
 #include <string>
 
@@ -241,7 +242,8 @@ hc_status hc_send_file(hc_exchange exchange, intptr_t fd, uint64_t offset, uint6
                 return status_of(kind);
             },
             [&](const Away& away) {
-                return send_away(away, length, flags, [&] {
+                const std::uint64_t counted = std::min(length, hc::Chain::file_weight);
+                return send_away(away, counted, flags, [&] {
                     return Loan::of_file(away.exchange(), fd, offset, length, token).take();
                 });
             });

@@ -56,8 +56,7 @@ public:
     void dismiss() noexcept { inflight_.fetch_sub(1, std::memory_order_relaxed); }
     std::uint32_t load() const noexcept { return inflight_.load(std::memory_order_relaxed); }
 
-    // -- the consumer
-    // ------------------------------------------------------------------------------
+    // -- the consumer -----------------------------------------------------------------------------
     /// `again` when another thread polls; `deadlock` when it would wait and must not.
     ErrorKind poll(hc_event* out, std::uint32_t cap, std::int64_t timeout_ns, bool may_wait,
                    std::uint32_t& n);

@@ -95,6 +95,12 @@ void Chain::append_lent(std::string_view bytes, Chunk::Lender* lender, std::uint
     push(chunk);
 }
 
+namespace {
+constexpr std::uint64_t beyond_weight(std::uint64_t size) noexcept {
+    return size > Chain::file_weight ? size - Chain::file_weight : 0;
+}
+} // namespace
+
 void Chain::append_file(std::intptr_t file, std::uint64_t offset, std::uint64_t size,
                         Chunk::Lender* lender, std::uint64_t token) {
     void* memory = std::malloc(sizeof(Chunk));
@@ -104,7 +110,7 @@ void Chain::append_file(std::intptr_t file, std::uint64_t offset, std::uint64_t 
     chunk->file = file;
     chunk->offset = offset;
     chunk->size = size;
-    file_size_ += size;
+    elsewhere_ += beyond_weight(size);
     chunk->lender = lender;
     chunk->token = token;
     push(chunk);
@@ -119,7 +125,7 @@ void Chain::append(Chain&& other) noexcept {
     }
     tail_ = other.tail_;
     size_ += std::exchange(other.size_, 0);
-    file_size_ += std::exchange(other.file_size_, 0);
+    elsewhere_ += std::exchange(other.elsewhere_, 0);
     other.head_ = other.tail_ = nullptr;
 }
 
@@ -132,7 +138,7 @@ void Chain::consume(std::uint64_t n) noexcept {
         head_->size -= taken;
         if (head_->kind == Chunk::Kind::file) {
             head_->offset += taken;
-            file_size_ -= taken;
+            elsewhere_ -= beyond_weight(head_->size + taken) - beyond_weight(head_->size);
         } else {
             head_->data += taken;
         }
@@ -147,7 +153,7 @@ void Chain::consume(std::uint64_t n) noexcept {
 void Chain::clear() noexcept {
     Chunk* chunk = std::exchange(head_, nullptr);
     tail_ = nullptr;
-    size_ = file_size_ = 0;
+    size_ = elsewhere_ = 0;
     while (chunk != nullptr) {
         Chunk* next = chunk->next;
         free_chunk(chunk, false);

@@ -52,8 +52,11 @@ public:
 
     bool empty() const noexcept { return head_ == nullptr; }
     std::uint64_t size() const noexcept { return size_; }
-    /// Of those, the bytes that are held in memory: all but the ranges of files.
-    std::uint64_t memory_size() const noexcept { return size_ - file_size_; }
+    /// A range of a file takes no memory for its bytes, and counts for little however long it is;
+    /// but it counts, so that the number of ranges is bounded where bytes are.
+    static constexpr std::uint64_t file_weight = 1024;
+    /// Of size(), what counts as held in memory: of a range of a file at most file_weight.
+    std::uint64_t memory_size() const noexcept { return size_ - elsewhere_; }
     Chunk* head() const noexcept { return head_; }
 
     /// Copies `bytes` to the end: into the room of the last chunk first, then into a new one.
@@ -82,7 +85,7 @@ public:
         std::swap(head_, other.head_);
         std::swap(tail_, other.tail_);
         std::swap(size_, other.size_);
-        std::swap(file_size_, other.file_size_);
+        std::swap(elsewhere_, other.elsewhere_);
     }
 
 private:
@@ -91,7 +94,7 @@ private:
     Chunk* head_ = nullptr;
     Chunk* tail_ = nullptr;
     std::uint64_t size_ = 0;
-    std::uint64_t file_size_ = 0;
+    std::uint64_t elsewhere_ = 0; // bytes of file ranges that do not count
 };
 
 } // namespace hc

@@ -14,9 +14,7 @@
 //
 // Three ledgers, kept apart:
 //   credit     grant(n) is cumulative permission to deliver body bytes; none are delivered without
-// it
-//   held       bytes delivered to a user that keeps them, until consume(n); they and the
-// undelivered
+//   held       bytes delivered to a user that keeps them, until consume(n); they and the undelivered
 //              ones are bounded by exchange_buffer_bytes_max, beyond which the driver stops reading
 //   connection bytes copied into exchanges, bounded per connection by the driver (h2, h3)
 //
@@ -49,14 +47,12 @@ class ConnectionContext;
 class PinnedExchange;
 
 /// Who handles an exchange. Calls never nest for one exchange and never come after on_closed.
-/// Inside
-/// any of them the user may call anything on the exchange, release() included.
+/// Inside any of them the user may call anything on the exchange, release() included.
 class ExchangeUser {
 public:
     /// The head is there. `ended`: no body follows. While this runs, head() points into memory that
     /// is lent; if the exchange is still unreleased when this returns, the head is moved into
-    /// memory
-    /// of its own (pointers change).
+    /// memory of its own (pointers change).
     virtual void on_request(Exchange& exchange, bool ended) = 0;
     /// Body bytes, within credit. Unless keeps_body(), lent for this call and consumed by it;
     /// otherwise they stay in place until consume() or release.
@@ -66,8 +62,7 @@ public:
     /// A send was refused with `again` and would be taken now.
     virtual void on_writable(Exchange& exchange) = 0;
     /// The end, once, unless it was released before: ok when the answer was handed to the kernel
-    /// and
-    /// the request was read, else why not. Only release() is of use afterwards.
+    /// and the request was read, else why not. Only release() is of use afterwards.
     virtual void on_closed(Exchange& exchange, ErrorKind why) = 0;
     virtual bool keeps_body() const noexcept = 0;
 
@@ -189,8 +184,7 @@ public:
     /// Makes an exchange in the context's memory, with an id; nullptr when ids or memory run out.
     static Exchange* create(ConnectionContext& context, ExchangeDriver& driver);
     /// The request's head, lent: dispatches, calls on_request, then moves the head into memory of
-    /// its
-    /// own when the exchange lives on.
+    /// its own when the exchange lives on.
     void begin(const http::HeadView& lent, bool secure, bool ended);
     /// Body bytes, lent. The caller stops reading while over_buffer() says so.
     void push_body(std::string_view bytes);
@@ -277,8 +271,8 @@ private:
 };
 
 /// An exchange held in place by a thread that is not its worker. Nothing it names is destroyed
-/// while
-/// this lives; the last of them, after a release, sees to it that the worker frees the exchange.
+/// while this lives; the last of them, after a release, sees to it that the worker frees the
+/// exchange.
 class PinnedExchange {
 public:
     /// `worker` is held by the caller (runtime::WorkerRef) for as long as this lives.

@@ -182,8 +182,7 @@ void H1Driver::take_body(std::string_view bytes) {
 }
 
 /// Nobody will look at what comes of the body: the user let go, or has answered in full and asked
-/// for
-/// no more.
+/// for no more.
 bool H1Driver::body_is_unwanted() const noexcept {
     return discarding_ || exchange_ == nullptr || exchange_->released() || exchange_->closed() ||
            (answered_ && phase_ == Phase::open && !exchange_->wants_body());

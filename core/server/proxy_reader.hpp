@@ -1,6 +1,5 @@
 // ProxyReader: reads the PROXY header of a connection from a trusted proxy, then hands the
-// connection
-// to the HTTP driver with the client's address in place of the proxy's.
+// connection to the HTTP driver with the client's address in place of the proxy's.
 #pragma once
 
 #include <functional>

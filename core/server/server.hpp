@@ -1,6 +1,5 @@
 // Server: listeners, routes, limits, overload, drain, counters. Which protocol a connection speaks
-// is
-// decided below (link); who handles an exchange is decided here, by route.
+// is decided below (link); who handles an exchange is decided here, by route.
 #pragma once
 
 #include <cstdint>

@@ -2,8 +2,7 @@
 //
 // Server::State is shared by the Server, by each worker's share of it and by messages on their way.
 // A WorkerServer belongs to its worker (WorkerLocal) and is touched on its thread only; the
-// counters
-// that other threads read are in the State.
+// counters that other threads read are in the State.
 #pragma once
 
 #include <atomic>
@@ -85,8 +84,8 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
     /// address.
     void dismiss(const link::Endpoint& peer) noexcept;
     /// A worker has taken in its backlog and accepts no more. Once all have, the sockets made here
-    /// are
-    /// closed: whoever connects now is refused at once, not left to wait for a server that ends.
+    /// are closed: whoever connects now is refused at once, not left to wait for a server that
+    /// ends.
     void worker_closed();
     /// A worker has no connections left (or will never have any).
     void worker_drained(std::uint64_t reset);

@@ -1,7 +1,10 @@
 // "Sending is all or nothing", lent bytes, and the three ledgers.
 #include "tests/capi/support.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdlib>
 #include <set>
 
 namespace capi_test {
@@ -140,6 +143,41 @@ TEST_P(FlowOf, BelowTheWatermarkAChunkIsTakenWhole) {
     client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
     EXPECT_TRUE(eventually([&] { return handled.load(); })); // nothing is read before
     EXPECT_TRUE(read_response(client).body == large);
+}
+
+TEST_P(FlowOf, RangesOfFilesAreBoundedByTheirNumber) {
+    char path[] = "/tmp/hc-capi-XXXXXX";
+    const int fd = ::mkstemp(path);
+    ASSERT_GE(fd, 0);
+    ::unlink(path);
+    constexpr std::uint64_t length = 10'000'000;
+    ASSERT_EQ(::ftruncate(fd, length), 0);
+    std::atomic<int> taken{0};
+    Journal journal;
+    Program program(
+        GetParam(),
+        [&](const hc_event& event) {
+            if (event.type == HC_EV_CLOSED) hc_release(event.obj);
+            if (event.type == HC_EV_REQUEST) {
+                EXPECT_EQ(hc_respond(event.obj, 200, nullptr, 0, nullptr, 0, 0, 0), HC_OK);
+                while (taken < 1'000 && hc_send_file(event.obj, fd, 0, length, 0, 0) == HC_OK) {
+                    ++taken;
+                }
+                EXPECT_EQ(hc_abort(event.obj, 0), HC_OK);
+            }
+            journal.add(event);
+        },
+        {.config = {{"limits.write_high_watermark_bytes", "100000"},
+                    {"limits.write_low_watermark_bytes", "20000"}}});
+    Client client(program.port(), 16'384);
+    client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    ASSERT_TRUE(journal.wait_for(HC_EV_CLOSED));
+    // One range is far beyond the mark, but only its number counts: about a hundred fit.
+    EXPECT_GE(taken, 90);
+    EXPECT_LE(taken, 120);
+    ASSERT_TRUE(journal.wait_for(HC_EV_SENT, static_cast<std::size_t>(taken)));
+    program.settle();
+    ::close(fd);
 }
 
 /// Lends bytes in every way and to every fate; the route says which.

@@ -75,8 +75,7 @@ private:
     }
     void on_request(Exchange& exchange, bool ended) override {
         const http::HeadView& head = exchange.head();
-        const auto& param = exchange.match().params[0];
-        const std::string_view text = head.text(head.path).substr(param.offset, param.size);
+        const std::string_view text = exchange.match().value(0, head.text(head.path));
         std::uint64_t number = 0;
         std::from_chars(text.data(), text.data() + text.size(), number);
         const Plan plan = Plan::of(number);

@@ -55,8 +55,7 @@ bool same_bytes(const char* at, std::string_view text) noexcept {
     return std::memcmp(at, text.data(), text.size()) == 0;
 }
 
-// -- the request line
-// --------------------------------------------------------------------------------
+// -- the request line -----------------------------------------------------------------------------
 
 /// Path and query of head.target from `offset` on.
 bool split_path(HeadView& head, std::uint32_t offset) noexcept {
@@ -117,8 +116,7 @@ bool split_target(HeadView& head) noexcept {
     return head.target.size == 1 && head.method == Method::options;
 }
 
-// -- the fields
-// ------------------------------------------------------------------------------------
+// -- the fields -----------------------------------------------------------------------------------
 
 /// What the fields say about framing and connection.
 struct Notes {

@@ -117,8 +117,7 @@ Event Parser::refuse(const Refusal& refusal) noexcept {
     return Event::error;
 }
 
-// -- heads
-// -------------------------------------------------------------------------------------------
+// -- heads ----------------------------------------------------------------------------------------
 
 /// One empty line may come before a request (RFC 9112, section 2.2), and some servers send one
 /// before a response. True when it was all there was.
@@ -288,8 +287,7 @@ Event Parser::decide_method() noexcept {
     return Event::need_input;
 }
 
-// -- bodies
-// ------------------------------------------------------------------------------------------
+// -- bodies ---------------------------------------------------------------------------------------
 
 Event Parser::read_length(std::string_view& input) noexcept {
     if (input.empty()) return Event::need_input;
@@ -397,8 +395,7 @@ http::HeadView Parser::trailers() const noexcept {
     return view;
 }
 
-// -- the rest
-// ----------------------------------------------------------------------------------------
+// -- the rest -------------------------------------------------------------------------------------
 
 Event Parser::finish() noexcept {
     switch (state_) {

@@ -55,8 +55,7 @@ char* put_number(char* out, std::uint64_t n) noexcept {
     return std::to_chars(out, out + digits_max, n).ptr;
 }
 
-// -- status lines
-// ------------------------------------------------------------------------------------
+// -- status lines ---------------------------------------------------------------------------------
 
 constexpr int status_min = 100;
 constexpr int status_max = 599;
@@ -104,8 +103,7 @@ char* put_status_line(char* out, int status) noexcept {
     return put(put_number(out, static_cast<std::uint64_t>(status)), " \r\n");
 }
 
-// -- fields
-// ------------------------------------------------------------------------------------------
+// -- fields ---------------------------------------------------------------------------------------
 
 /// What a field is to the writer.
 enum class Part : std::uint8_t { user, date, server, length, connection, dropped };
@@ -356,8 +354,7 @@ char* write_interim_head(char* out, int status, std::span<const Field> fields,
     return put(put_fields(out, fields), "\r\n");
 }
 
-// -- chunks
-// ------------------------------------------------------------------------------------------
+// -- chunks ---------------------------------------------------------------------------------------
 
 char* write_chunk_head(char* out, std::uint64_t size) noexcept {
     out = std::to_chars(out, out + 16, size, 16).ptr;
@@ -378,8 +375,7 @@ char* write_last_chunk(char* out, std::span<const Field> trailers) noexcept {
     return put(out, "\r\n");
 }
 
-// -- answers of the library's own
-// --------------------------------------------------------------------
+// -- answers of the library's own -----------------------------------------------------------------
 
 std::size_t write_simple_answer(char* out, int status, std::string_view date,
                                 std::string_view server, bool head_request,
@@ -412,8 +408,7 @@ std::size_t write_simple_answer(char* out, int status, std::string_view date,
     return static_cast<std::size_t>(out - begin);
 }
 
-// -- requests
-// ----------------------------------------------------------------------------------------
+// -- requests -------------------------------------------------------------------------------------
 
 std::size_t request_head_bound(std::string_view method, std::string_view target,
                                std::string_view host, const FieldFacts& facts) noexcept {

@@ -53,8 +53,7 @@ std::optional<std::uint16_t> parse_group(std::string_view text) noexcept {
 }
 
 /// Groups of hex digits with at most one "::" (RFC 4291, section 2.2), without a scope; the last
-/// two
-/// groups may be an IPv4 address.
+/// two groups may be an IPv4 address.
 bool parse_v6(std::string_view text, std::array<std::uint8_t, 16>& out) noexcept {
     std::array<std::uint8_t, 16> bytes{};
     std::size_t count = 0;
@@ -64,9 +63,9 @@ bool parse_v6(std::string_view text, std::array<std::uint8_t, 16>& out) noexcept
         text.remove_prefix(2);
     }
     while (!text.empty()) {
-        const std::size_t colon = std::min(text.find(':'), text.size());
+        const auto colon = static_cast<std::size_t>(std::ranges::find(text, ':') - text.begin());
         const std::string_view part = text.substr(0, colon);
-        if (colon == text.size() && part.find('.') != std::string_view::npos) {
+        if (colon == text.size() && std::ranges::find(part, '.') != part.end()) {
             if (count > 12 || !parse_v4(part, bytes.data() + count)) return false;
             count += 4;
             break;

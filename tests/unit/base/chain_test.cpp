@@ -180,6 +180,12 @@ public:
         }
         ASSERT_EQ(chain_.size(), expected_.size());
         ASSERT_EQ(content(chain_), expected_);
+        std::uint64_t counted = 0;
+        for (const Chunk* chunk = chain_.head(); chunk != nullptr; chunk = chunk->next) {
+            const bool file = chunk->kind == Chunk::Kind::file;
+            counted += file ? std::min(chunk->size, Chain::file_weight) : chunk->size;
+        }
+        ASSERT_EQ(chain_.memory_size(), counted);
     }
 
 private:

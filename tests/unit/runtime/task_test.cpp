@@ -214,8 +214,7 @@ TEST_F(TaskTest, DestroyingASuspendedTaskDestroysItsFramesInnermostFirst) {
     EXPECT_EQ(counter_.references, 0);
 }
 
-// -- on a worker
-// -------------------------------------------------------------------------------------
+// -- on a worker ----------------------------------------------------------------------------------
 
 class LocalTaskTest : public TaskTest {
 protected:

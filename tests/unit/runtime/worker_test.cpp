@@ -310,8 +310,7 @@ TEST_F(WorkerTest, ATasksExceptionIsLogged) {
               (Log{"task: out of cheese", "task: a task ended with an unknown exception"}));
 }
 
-// -- driven
-// ----------------------------------------------------------------------------------------
+// -- driven ---------------------------------------------------------------------------------------
 
 TEST_F(WorkerTest, DrivenDeferredWorkWaitsForFlush) {
     int runs = 0;

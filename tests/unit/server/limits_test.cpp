@@ -149,8 +149,8 @@ TEST(ServerRoutes, LargeNumbersWork) {
     }
     ASSERT_TRUE(service.server->listen(service.listening));
     for (const char* route : {"0", "1023", "1024", "4000000000"}) {
-        auto peer = service.connect("198.51.100.1:0", std::string("GET /") + route +
-                                                          " HTTP/1.1\r\nHost: x\r\n\r\n");
+        auto peer = service.connect("198.51.100.1:0",
+                                    std::string("GET /") + route + " HTTP/1.1\r\nHost: x\r\n\r\n");
         service.settle();
         EXPECT_TRUE(peer->received().ends_with(std::string("/") + route)) << peer->received();
     }

@@ -78,9 +78,8 @@ TEST(Metrics, PrometheusText) {
         if (line.starts_with("# ")) continue;
         const std::string name = line.substr(0, line.find_first_of("{ "));
         EXPECT_TRUE(name.starts_with("httpcore_")) << line;
-        const std::string family = name.starts_with("httpcore_latency_seconds")
-                                       ? "httpcore_latency_seconds"
-                                       : name;
+        const std::string family =
+            name.starts_with("httpcore_latency_seconds") ? "httpcore_latency_seconds" : name;
         EXPECT_TRUE(has(text, "# HELP " + family + " ")) << line;
         EXPECT_TRUE(has(text, "# TYPE " + family + " ")) << line;
         EXPECT_NE(line.find_last_of(' '), std::string::npos);
@@ -150,12 +149,12 @@ TEST(AccessLog, ALineForEachExchange) {
                                                   "DELETE /c HTTP/1.0\r\n\r\n");
     service.settle();
     ASSERT_EQ(service.lines.size(), 2U);
-    EXPECT_TRUE(service.lines[0].starts_with(
-        "access: ::ffff:198.51.100.7 \"GET /a?b HTTP/1.1\" 200 24 "))
+    EXPECT_TRUE(
+        service.lines[0].starts_with("access: ::ffff:198.51.100.7 \"GET /a?b HTTP/1.1\" 200 24 "))
         << service.lines[0];
     EXPECT_TRUE(service.lines[0].ends_with("us"));
-    EXPECT_TRUE(service.lines[1].starts_with(
-        "access: ::ffff:198.51.100.7 \"DELETE /c HTTP/1.0\" 405 "))
+    EXPECT_TRUE(
+        service.lines[1].starts_with("access: ::ffff:198.51.100.7 \"DELETE /c HTTP/1.0\" 405 "))
         << service.lines[1];
 }
 

@@ -288,8 +288,7 @@ TEST(H1Parser, FinishIsCleanOnlyBetweenMessages) {
               400);
 }
 
-// -- memory
-// ------------------------------------------------------------------------------------------
+// -- memory ---------------------------------------------------------------------------------------
 
 TEST(H1Parser, AHeadInOnePieceIsNotCopied) {
     ConnectionLimits limits;
@@ -322,8 +321,7 @@ TEST(H1Parser, ParsersTakeTurnsWithinAHead) {
     EXPECT_EQ(a.head().text(a.head().path), "/a");
 }
 
-// -- responses
-// -----------------------------------------------------------------------------------------
+// -- responses ------------------------------------------------------------------------------------
 
 TEST(H1Client, ReadsResponses) {
     const Transcript t = feed_every_way(

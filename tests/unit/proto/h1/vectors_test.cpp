@@ -46,8 +46,7 @@ void replace_all(std::string& text, std::string_view from, std::string_view to) 
 }
 
 /// The rules of llhttp's own reader: escaped line ends vanish, line ends become CRLF, then \r, \n,
-/// \t,
-/// \f and \xHH are what they say. Other backslashes are themselves.
+/// \t, \f and \xHH are what they say. Other backslashes are themselves.
 std::string unescape(std::string text) {
     if (text.ends_with('\n')) text.pop_back();
     replace_all(text, "\\\n", "");
@@ -108,8 +107,7 @@ std::vector<Case> read_cases(const std::filesystem::path& file) {
     return cases;
 }
 
-// -- what the log says
-// -----------------------------------------------------------------------------------
+// -- what the log says ----------------------------------------------------------------------------
 
 struct Expected {
     std::vector<std::string> heads; // " method=... target=..." or " status=..." and the fields
@@ -211,8 +209,7 @@ bool strict_llhttp_refuses(const Case& c) {
     return error != HPE_OK && error != HPE_PAUSED_UPGRADE;
 }
 
-// -- where we are stricter on purpose
-// --------------------------------------------------------------------
+// -- where we are stricter on purpose -------------------------------------------------------------
 
 constexpr const char* old_version = "HTTP/0.9 is not spoken";
 constexpr const char* other_protocol = "not HTTP";

@@ -99,8 +99,7 @@ TEST(H1Writer, CountsTheBytesOfTheFields) {
     EXPECT_TRUE(facts->close);
 }
 
-// -- plans: how every kind of answer is framed
-// ----------------------------------------------------------
+// -- plans: how every kind of answer is framed ----------------------------------------------------
 
 std::string framing(const RequestFacts& request, int status, std::optional<std::uint64_t> size,
                     const std::vector<Field>& fields = {}) {
@@ -157,8 +156,7 @@ TEST(H1Plan, FollowsTheTable) {
     EXPECT_EQ(framing(connect, 407, 3), "length Content-Length: 3||");
 }
 
-// -- the small pieces
-// ------------------------------------------------------------------------------------
+// -- the small pieces -----------------------------------------------------------------------------
 
 TEST(H1Writer, WritesInterimHeads) {
     const std::vector<Field> link{
