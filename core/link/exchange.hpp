@@ -14,8 +14,9 @@
 //
 // Three ledgers, kept apart:
 //   credit     grant(n) is cumulative permission to deliver body bytes; none are delivered without
-//   held       bytes delivered to a user that keeps them, until consume(n); they and the undelivered
-//              ones are bounded by exchange_buffer_bytes_max, beyond which the driver stops reading
+//   held       bytes delivered to a user that keeps them, until consume(n); they and those not yet
+//              delivered are bounded by exchange_buffer_bytes_max, beyond which the driver stops
+//              reading
 //   connection bytes copied into exchanges, bounded per connection by the driver (h2, h3)
 //
 // Sending is all or nothing: below the high watermark a chunk is taken whole; at or above it

@@ -27,7 +27,8 @@ public:
     bool done() const noexcept { return done_; }
     /// A client that stalls is not done before the server gave up.
     void check();
-    Manner manner() const noexcept { return manner_; }
+    /// For a person who looks for a mistake.
+    std::string state() const;
 
 private:
     using Instant = hc::Instant;
@@ -40,7 +41,6 @@ private:
     bool may_send();
     void finish();
     std::size_t owed() const;
-    std::string state() const;
 
     sys::sim::World& world_;
     const Excuses& excuses_;

@@ -214,7 +214,9 @@ void Run::mingle() {
         }
         turn();
     }
-    report.fault("the clients are not done in time");
+    for (const auto& client : clients_) {
+        if (!client->done()) report.fault("a client is not done in time" + client->state());
+    }
 }
 
 void Run::drain(Duration soft, Duration hard) {
