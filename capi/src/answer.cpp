@@ -12,6 +12,7 @@
 namespace hc::capi {
 namespace {
 
+using link::Answer;
 using link::Exchange;
 using link::SendFlags;
 
@@ -25,15 +26,13 @@ constexpr bool flags_are_sound(std::uint32_t flags, std::uint32_t allowed) noexc
     return (flags & HC_RELEASE) == 0 || (flags & HC_FIN) != 0;
 }
 
-/// An answer as the caller gave it.
-struct Answer {
-    int status = 0;
-    std::span<const http::Field> fields;
-    std::string_view body;
+/// What hc_respond was given beside the answer.
+struct Terms {
     std::uint32_t flags = 0;
     std::uint64_t token = 0;
 
     bool lends() const noexcept { return (flags & HC_NOCOPY) != 0; }
+    bool interim() const noexcept { return (flags & HC_INTERIM) != 0; }
 };
 
 /// What has been sent is marked for other threads, when they are the ones that go on.
@@ -46,30 +45,31 @@ ErrorKind noted(Exchange& exchange, ErrorKind kind, bool fin, bool released) noe
 
 // -- on the worker --------------------------------------------------------------------------------
 
-hc_status respond_here(Exchange& exchange, const Answer& answer) {
-    if ((answer.flags & HC_INTERIM) != 0) {
-        return status_of(exchange.interim(answer.status, answer.fields));
-    }
-    const SendFlags flags = send_flags(answer.flags);
-    if (!answer.lends()) {
-        const ErrorKind kind = exchange.respond(answer.status, answer.fields, answer.body, flags);
-        return status_of(noted(exchange, kind, flags.fin, flags.release));
-    }
+/// Bytes lent: told of before the call, when there are none, for it may release the exchange (events
+/// leave at the end of the pass); else when they have been written.
+hc_status respond_lending(Exchange& exchange, Answer answer, const Terms& terms) {
+    const bool release = answer.flags.release;
     if (answer.body.empty()) {
-        // Told before the call, which may release the exchange; events leave at the end of the
-        // pass.
-        const ErrorKind kind =
-            exchange.respond(answer.status, answer.fields, answer.body, {.fin = flags.fin});
+        answer.flags.release = false;
+        const ErrorKind kind = exchange.respond(answer);
         if (kind != ErrorKind::ok) return status_of(kind);
-        noted(exchange, kind, flags.fin, false);
-        report_sent(exchange, answer.token);
-        if (flags.release) exchange.release();
+        noted(exchange, kind, answer.flags.fin, false);
+        report_sent(exchange, terms.token);
+        if (release) exchange.release();
         return HC_OK;
     }
-    Loan loan = Loan::of_bytes(exchange, answer.body, answer.token);
-    const ErrorKind kind = exchange.respond(answer.status, answer.fields, loan.chain(), flags);
+    Loan loan = Loan::of_bytes(exchange, answer.body, terms.token);
+    answer.lent = &loan.chain();
+    const ErrorKind kind = exchange.respond(answer);
     if (kind == ErrorKind::ok) loan.kept();
-    return status_of(noted(exchange, kind, flags.fin, flags.release));
+    return status_of(noted(exchange, kind, answer.flags.fin, release));
+}
+
+hc_status respond_here(Exchange& exchange, const Answer& answer, const Terms& terms) {
+    if (terms.interim()) return status_of(exchange.interim(answer.status, answer.fields));
+    if (terms.lends()) return respond_lending(exchange, answer, terms);
+    const ErrorKind kind = exchange.respond(answer);
+    return status_of(noted(exchange, kind, answer.flags.fin, answer.flags.release));
 }
 
 hc_status send_here(Exchange& exchange, std::string_view bytes, std::uint32_t flags,
@@ -91,15 +91,14 @@ hc_status send_here(Exchange& exchange, std::string_view bytes, std::uint32_t fl
 // -- on other threads -----------------------------------------------------------------------------
 
 /// What the worker would refuse at once, found out beforehand.
-hc_status examine_answer(const Exchange& exchange, const Answer& answer) {
-    const bool interim = (answer.flags & HC_INTERIM) != 0;
+hc_status examine_answer(const Exchange& exchange, const Answer& answer, bool interim) {
     if (interim ? !http::is_interim(answer.status) || answer.status == 101
                 : answer.status < 200 || answer.status > 599) {
         return HC_E_INVALID;
     }
     const auto facts = h1::examine(answer.fields);
     if (!facts) return status_of(facts.error().kind);
-    const bool announced = facts->has_content_length && (answer.flags & HC_FIN) != 0;
+    const bool announced = facts->has_content_length && answer.flags.fin;
     // A length may be announced to a HEAD; whether it is one cannot be read while the head moves.
     const bool no_body = http::never_has_body(answer.status) || !exchange.head_settled() ||
                          exchange.head().method == http::Method::head;
@@ -121,11 +120,13 @@ hc_status claim(Exchange& exchange, std::uint32_t flags) noexcept {
     return HC_OK;
 }
 
-hc_status respond_away(const Away& away, const Answer& answer) {
-    if (const hc_status bad = examine_answer(away.exchange(), answer); bad != HC_OK) return bad;
+hc_status respond_away(const Away& away, const Answer& answer, const Terms& terms) {
     Exchange& exchange = away.exchange();
+    if (const hc_status bad = examine_answer(exchange, answer, terms.interim()); bad != HC_OK) {
+        return bad;
+    }
     KeptFields fields(answer.fields);
-    if ((answer.flags & HC_INTERIM) != 0) {
+    if (terms.interim()) {
         if (has(exchange, Bit::closed)) return HC_E_CLOSED;
         if (has(exchange, Bit::responded)) return HC_E_STATE;
         return away.post([status = answer.status, fields = std::move(fields)](Exchange& there) {
@@ -136,17 +137,20 @@ hc_status respond_away(const Away& away, const Answer& answer) {
     }
     std::optional<Loan> loan;
     Chain body;
-    if (answer.lends()) {
-        loan.emplace(Loan::of_bytes(exchange, answer.body, answer.token));
+    if (terms.lends()) {
+        loan.emplace(Loan::of_bytes(exchange, answer.body, terms.token));
     } else {
         body.append(answer.body);
     }
-    if (const hc_status bad = claim(exchange, answer.flags); bad != HC_OK) return bad;
+    if (const hc_status bad = claim(exchange, terms.flags); bad != HC_OK) return bad;
     if (loan) body = loan->take();
     return away.post([status = answer.status, fields = std::move(fields), body = std::move(body),
-                      flags = send_flags(answer.flags)](Exchange& there) mutable {
-        if (body.empty()) return there.respond(status, fields.fields(), std::string_view{}, flags);
-        return there.respond(status, fields.fields(), body, flags);
+                      flags = answer.flags](Exchange& there) mutable {
+        return there.respond({.status = status,
+                              .fields = fields.fields(),
+                              .body = {},
+                              .flags = flags,
+                              .lent = body.empty() ? nullptr : &body});
     });
 }
 
@@ -198,6 +202,7 @@ std::string_view view(const void* bytes, std::size_t n) noexcept {
 } // namespace hc::capi
 
 using namespace hc::capi;
+using hc::link::Answer;
 using hc::link::Exchange;
 
 hc_status hc_respond(hc_exchange exchange, int32_t status, const hc_header* headers,
@@ -210,10 +215,14 @@ hc_status hc_respond(hc_exchange exchange, int32_t status, const hc_header* head
             return HC_E_INVALID;
         }
         if (!interim && (status < 200 || status > 599)) return HC_E_INVALID;
-        const Answer answer{status, fields_of(headers, nheaders), view(body, n), flags, token};
+        const Answer answer{.status = status,
+                            .fields = fields_of(headers, nheaders),
+                            .body = view(body, n),
+                            .flags = send_flags(flags)};
+        const Terms terms{flags, token};
         return on_exchange(
-            exchange, [&](Exchange& here) { return respond_here(here, answer); },
-            [&](const Away& away) { return respond_away(away, answer); });
+            exchange, [&](Exchange& here) { return respond_here(here, answer, terms); },
+            [&](const Away& away) { return respond_away(away, answer, terms); });
     });
 }
 

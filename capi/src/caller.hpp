@@ -18,8 +18,9 @@ struct CallbackFrame {
 };
 
 namespace caller {
-// Trivially destructible, as everything thread-local must be.
-inline constinit thread_local CallbackFrame* frame = nullptr;
+// Trivially destructible, as everything thread-local must be; the first is on the hot path.
+inline constinit thread_local CallbackFrame* frame __attribute__((tls_model("initial-exec"))) =
+    nullptr;
 inline constinit thread_local std::uint32_t job_of = UINT32_MAX;
 inline constinit thread_local bool in_turn = false;
 } // namespace caller

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <new>
+#include <utility>
 
 namespace hc::link {
 
@@ -28,22 +30,22 @@ ConnectionContext::~ConnectionContext() {
         exchange.~Exchange();
         exchange_memory_back(&exchange);
     });
-    for (void* memory : spare_exchanges_) std::free(memory);
+    while (spare_ != nullptr) std::free(std::exchange(spare_, spare_->next));
 }
 
-void* ConnectionContext::exchange_memory() {
-    if (spare_exchanges_.empty()) return std::malloc(sizeof(Exchange));
-    void* memory = spare_exchanges_.back();
-    spare_exchanges_.pop_back();
-    return memory;
+void* ConnectionContext::exchange_memory() noexcept {
+    if (spare_ == nullptr) return std::malloc(sizeof(Exchange));
+    --spares_;
+    return std::exchange(spare_, spare_->next);
 }
 
 void ConnectionContext::exchange_memory_back(void* memory) noexcept {
-    if (spare_exchanges_.size() < spare_max) {
-        spare_exchanges_.push_back(memory);
-    } else {
+    if (spares_ == spare_max) {
         std::free(memory);
+        return;
     }
+    ++spares_;
+    spare_ = new (memory) Spare{spare_};
 }
 
 } // namespace hc::link

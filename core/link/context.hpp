@@ -103,12 +103,16 @@ public:
     h1::HeadScratch scratch;
 
     /// Memory for one exchange, from what earlier ones left.
-    void* exchange_memory();
+    void* exchange_memory() noexcept;
     void exchange_memory_back(void* memory) noexcept;
 
 private:
-    static constexpr std::size_t spare_max = 256;
-    std::vector<void*> spare_exchanges_;
+    struct Spare {
+        Spare* next;
+    };
+    static constexpr std::uint32_t spare_max = 256;
+    Spare* spare_ = nullptr;
+    std::uint32_t spares_ = 0;
 };
 
 } // namespace hc::link

@@ -235,8 +235,9 @@ void Exchange::report_closed(ErrorKind why) {
 }
 
 void Exchange::complete() {
+    if (closed_ || close_reason_ != ErrorKind::ok) return;
     const Hold hold(*this);
-    if (!closed_ && close_reason_ == ErrorKind::ok) report_closed(ErrorKind::ok);
+    report_closed(ErrorKind::ok);
 }
 
 void Exchange::fail(ErrorKind why) {
@@ -258,7 +259,7 @@ void Exchange::on_written() {
     if (released_ || closed_) return;
     const std::uint64_t queued = queued_.load(std::memory_order_relaxed);
     if (writable_wanted_ && queued <= context_.limits.write_low_watermark_bytes && !in_call_ &&
-        answer_ != Answer::finished) {
+        answer_ != AnswerSide::finished) {
         writable_wanted_ = false;
         call_user([&](ExchangeUser& user) { user.on_writable(*this); });
     }
@@ -287,51 +288,36 @@ ErrorKind Exchange::before_send() noexcept {
 
 ErrorKind Exchange::after_answer(ErrorKind result, bool fin, SendFlags flags) {
     if (result != ErrorKind::ok) return result;
-    if (fin) answer_ = Answer::finished;
+    if (fin) answer_ = AnswerSide::finished;
     if (flags.release) release();
     return ErrorKind::ok;
 }
 
-ErrorKind Exchange::respond(int status, std::span<const http::Field> fields, std::string_view body,
-                            SendFlags flags) {
+ErrorKind Exchange::respond(const Answer& answer) {
     if (auto bad = before_send(); bad != ErrorKind::ok) return bad;
-    if (answer_ != Answer::none) return ErrorKind::state;
-    if (status < 200 || status > 999) return ErrorKind::invalid;
-    const auto result = driver_->drive_respond(*this, status, fields, nullptr, body, flags.fin);
-    if (result != ErrorKind::ok) return result;
-    answer_ = Answer::open;
-    status_ = static_cast<std::uint16_t>(status);
-    body_sent_ += body.size();
-    return after_answer(result, flags.fin, flags);
-}
-
-ErrorKind Exchange::respond(int status, std::span<const http::Field> fields, Chain& body,
-                            SendFlags flags) {
-    if (auto bad = before_send(); bad != ErrorKind::ok) return bad;
-    if (answer_ != Answer::none) return ErrorKind::state;
-    if (status < 200 || status > 999) return ErrorKind::invalid;
-    const std::uint64_t size = body.size();
-    const auto result = driver_->drive_respond(*this, status, fields, &body, {}, flags.fin);
-    if (result != ErrorKind::ok) return result;
-    answer_ = Answer::open;
-    status_ = static_cast<std::uint16_t>(status);
+    if (answer_ != AnswerSide::none) return ErrorKind::state;
+    if (answer.status < 200 || answer.status > 999) return ErrorKind::invalid;
+    const std::uint64_t size = answer.body_size();
+    if (auto result = driver_->drive_respond(*this, answer); result != ErrorKind::ok) return result;
+    answer_ = AnswerSide::open;
+    status_ = static_cast<std::uint16_t>(answer.status);
     body_sent_ += size;
-    return after_answer(result, flags.fin, flags);
+    return after_answer(ErrorKind::ok, answer.flags.fin, answer.flags);
 }
 
 ErrorKind Exchange::interim(int status, std::span<const http::Field> fields) {
     if (auto bad = before_send(); bad != ErrorKind::ok) return bad;
-    if (answer_ != Answer::none) return ErrorKind::state;
+    if (answer_ != AnswerSide::none) return ErrorKind::state;
     if (status < 100 || status > 199 || status == 101) return ErrorKind::invalid;
     return driver_->drive_interim(*this, status, fields);
 }
 
 ErrorKind Exchange::upgrade(int status, std::span<const http::Field> fields) {
     if (auto bad = before_send(); bad != ErrorKind::ok) return bad;
-    if (answer_ != Answer::none) return ErrorKind::state;
+    if (answer_ != AnswerSide::none) return ErrorKind::state;
     const auto result = driver_->drive_upgrade(*this, status, fields);
     if (result != ErrorKind::ok) return result;
-    answer_ = Answer::open;
+    answer_ = AnswerSide::open;
     tunnel_ = true;
     // The request had no body; the tunnel's bytes take its place.
     request_ended_ = end_reported_ = false;
@@ -341,7 +327,7 @@ ErrorKind Exchange::upgrade(int status, std::span<const http::Field> fields) {
 
 ErrorKind Exchange::send(std::string_view bytes, SendFlags flags) {
     if (auto bad = before_send(); bad != ErrorKind::ok) return bad;
-    if (answer_ != Answer::open) return ErrorKind::state;
+    if (answer_ != AnswerSide::open) return ErrorKind::state;
     publish_queued();
     if (queued_.load(std::memory_order_relaxed) >= context_.limits.write_high_watermark_bytes) {
         want_writable();
@@ -359,7 +345,7 @@ ErrorKind Exchange::send(Chain& bytes, SendFlags flags) {
     if (auto bad = before_send(); bad != ErrorKind::ok) return bad;
     publish_queued();
     if (queued_.load(std::memory_order_relaxed) >= context_.limits.write_high_watermark_bytes) {
-        if (answer_ != Answer::open) return ErrorKind::state;
+        if (answer_ != AnswerSide::open) return ErrorKind::state;
         want_writable();
         return ErrorKind::again;
     }
@@ -368,7 +354,7 @@ ErrorKind Exchange::send(Chain& bytes, SendFlags flags) {
 
 ErrorKind Exchange::send_accepted(Chain& bytes, SendFlags flags) {
     if (auto bad = before_send(); bad != ErrorKind::ok) return bad;
-    if (answer_ != Answer::open) return ErrorKind::state;
+    if (answer_ != AnswerSide::open) return ErrorKind::state;
     const std::uint64_t size = bytes.size();
     if (auto result = driver_->drive_send(*this, &bytes, {}); result != ErrorKind::ok)
         return result;
@@ -380,7 +366,7 @@ ErrorKind Exchange::send_accepted(Chain& bytes, SendFlags flags) {
 
 ErrorKind Exchange::finish(std::span<const http::Field> trailers) {
     if (auto bad = before_send(); bad != ErrorKind::ok) return bad;
-    if (answer_ != Answer::open) return ErrorKind::state;
+    if (answer_ != AnswerSide::open) return ErrorKind::state;
     const Quiet quiet(*this);
     const auto result = driver_->drive_finish(*this, trailers);
     return after_answer(result, true, {});

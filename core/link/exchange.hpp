@@ -47,6 +47,26 @@ class Exchange;
 class ConnectionContext;
 class PinnedExchange;
 
+/// Flags of respond and send.
+struct SendFlags {
+    bool fin = false;     // the body ends with these bytes
+    bool release = false; // release the exchange when the call succeeded
+};
+
+/// An answer's head, with all of its body (flags.fin), the beginning of it, or nothing of it.
+struct Answer {
+    int status = 200; // 200 to 999
+    std::span<const http::Field> fields;
+    std::string_view body;
+    SendFlags flags;
+    /// Instead of `body`, bytes that stay the lender's (HC_NOCOPY): moved from on success only.
+    Chain* lent = nullptr;
+
+    std::uint64_t body_size() const noexcept {
+        return lent != nullptr ? lent->size() : body.size();
+    }
+};
+
 /// Who handles an exchange. Calls never nest for one exchange and never come after on_closed.
 /// Inside any of them the user may call anything on the exchange, release() included.
 class ExchangeUser {
@@ -75,9 +95,8 @@ protected:
 /// checked states and ledgers before it calls.
 class ExchangeDriver {
 public:
-    /// `body` is all of the body when `fin`. `invalid` when the fields may not be sent.
-    virtual ErrorKind drive_respond(Exchange&, int status, std::span<const http::Field> fields,
-                                    Chain* lent_body, std::string_view body, bool fin) = 0;
+    /// `invalid` when the fields may not be sent.
+    virtual ErrorKind drive_respond(Exchange&, const Answer& answer) = 0;
     virtual ErrorKind drive_interim(Exchange&, int status, std::span<const http::Field> fields) = 0;
     virtual ErrorKind drive_upgrade(Exchange&, int status, std::span<const http::Field> fields) = 0;
     /// Exactly one of the two carries bytes. `limit` when it overruns an announced Content-Length.
@@ -97,12 +116,6 @@ public:
 
 protected:
     ~ExchangeDriver() = default;
-};
-
-/// Flags of respond and send.
-struct SendFlags {
-    bool fin = false;     // the body ends with these bytes
-    bool release = false; // release the exchange when the call succeeded
 };
 
 /// An exchange's place among those of its context.
@@ -126,12 +139,11 @@ public:
     sys::Address local() const;
     bool closed() const noexcept { return closed_; }
 
+    ErrorKind respond(const Answer& answer);
     ErrorKind respond(int status, std::span<const http::Field> fields, std::string_view body,
-                      SendFlags flags);
-    /// The same with bytes that stay the lender's (HC_NOCOPY): `body` is moved from on success
-    /// only.
-    ErrorKind respond(int status, std::span<const http::Field> fields, Chain& body,
-                      SendFlags flags);
+                      SendFlags flags) {
+        return respond({.status = status, .fields = fields, .body = body, .flags = flags});
+    }
     /// 100 to 199, not 101.
     ErrorKind interim(int status, std::span<const http::Field> fields);
     /// 101 for an Upgrade, 2xx for CONNECT: raw bytes both ways from here on.
@@ -208,8 +220,8 @@ public:
 
     bool released() const noexcept { return released_; }
     bool request_ended() const noexcept { return request_ended_; }
-    bool answer_begun() const noexcept { return answer_ >= Answer::open; }
-    bool answer_finished() const noexcept { return answer_ == Answer::finished; }
+    bool answer_begun() const noexcept { return answer_ >= AnswerSide::open; }
+    bool answer_finished() const noexcept { return answer_ == AnswerSide::finished; }
     bool tunnel() const noexcept { return tunnel_; }
     bool granted() const noexcept { return credit_ > 0; }
 
@@ -217,7 +229,7 @@ private:
     friend class ConnectionContext;
     friend class PinnedExchange;
     class Recycle;
-    enum class Answer : std::uint8_t { none, open, finished };
+    enum class AnswerSide : std::uint8_t { none, open, finished };
 
     Exchange(ConnectionContext& context, ExchangeDriver& driver) noexcept;
     ~Exchange();
@@ -257,7 +269,7 @@ private:
     std::atomic<std::uint64_t> arriving_{0}; // accepted from other threads and not arrived yet
     std::uint16_t status_ = 0;
     std::uint8_t holds_ = 2; // driver and user, and the pins that a removal had to wait for
-    Answer answer_ = Answer::none;
+    AnswerSide answer_ = AnswerSide::none;
     std::atomic<bool> settled_{false};
     bool secure_ = false;  // came over TLS
     bool tunnel_ = false;  // upgraded: raw bytes both ways

@@ -38,17 +38,17 @@ void H1Driver::output_begins() {
 }
 
 /// The common answer, checked and written in one go. False: nothing was done.
-bool H1Driver::respond_plainly(const http::HeadView& head, int status,
-                               std::span<const http::Field> fields, std::string_view body) {
-    if (body.size() > in_place_bytes_max || head.version != http::Version::http_1_1 ||
-        head.method == http::Method::head || head.method == http::Method::connect) {
+bool H1Driver::respond_plainly(const http::HeadView& head, const Answer& answer) {
+    if (!answer.flags.fin || answer.lent != nullptr || answer.body.size() > in_place_bytes_max ||
+        head.version != http::Version::http_1_1 || head.method == http::Method::head ||
+        head.method == http::Method::connect) {
         return false;
     }
     const bool close = close_after_ || context_.draining || rest_is_unwelcome();
-    char* const begin =
-        transport_->reserve(h1::plain_answer_bound(fields, body, context_.server_name));
-    char* const end =
-        h1::write_plain_answer(begin, status, fields, body, close, date(), context_.server_name);
+    char* const begin = transport_->reserve(
+        h1::plain_answer_bound(answer.fields, answer.body, context_.server_name));
+    char* const end = h1::write_plain_answer(begin, answer.status, answer.fields, answer.body,
+                                             close, date(), context_.server_name);
     if (end == nullptr) return false;
     output_begins();
     transport_->commit(static_cast<std::size_t>(end - begin));
@@ -62,22 +62,19 @@ bool H1Driver::respond_plainly(const http::HeadView& head, int status,
     return true;
 }
 
-ErrorKind H1Driver::drive_respond(Exchange& exchange, int status,
-                                  std::span<const http::Field> fields, Chain* lent,
-                                  std::string_view body, bool fin) {
-    if (fin && lent == nullptr && respond_plainly(exchange.head(), status, fields, body)) {
-        return ErrorKind::ok;
-    }
-    auto facts = h1::examine(fields);
-    if (!facts) return facts.error().kind;
+ErrorKind H1Driver::drive_respond(Exchange& exchange, const Answer& answer) {
     const http::HeadView& head = exchange.head();
-    const std::uint64_t size = lent != nullptr ? lent->size() : body.size();
+    if (respond_plainly(head, answer)) return ErrorKind::ok;
+    auto facts = h1::examine(answer.fields);
+    if (!facts) return facts.error().kind;
+    const std::uint64_t size = answer.body_size();
     const h1::RequestFacts request{.version = head.version,
                                    .method = head.method,
                                    .keep_alive =
                                        !close_after_ && !context_.draining && !rest_is_unwelcome()};
-    auto plan = h1::plan_answer(request, status, *facts,
-                                fin ? std::optional<std::uint64_t>(size) : std::nullopt);
+    auto plan =
+        h1::plan_answer(request, answer.status, *facts,
+                        answer.flags.fin ? std::optional<std::uint64_t>(size) : std::nullopt);
     if (!plan) return plan.error().kind;
     if (!plan->body_suppressed && plan->body == h1::BodyKind::length &&
         size > plan->content_length) {
@@ -85,13 +82,14 @@ ErrorKind H1Driver::drive_respond(Exchange& exchange, int status,
     }
 
     output_begins();
-    const bool in_place = lent == nullptr && plan->body == h1::BodyKind::length &&
+    const bool in_place = answer.lent == nullptr && plan->body == h1::BodyKind::length &&
                           !plan->body_suppressed && size <= in_place_bytes_max;
-    char* begin = transport_->reserve(
-        h1::response_head_bound(status, *facts, context_.server_name) + (in_place ? size : 0));
-    char* end =
-        h1::write_response_head(begin, status, fields, *facts, *plan, date(), context_.server_name);
-    if (in_place) end = put(end, body);
+    char* begin =
+        transport_->reserve(h1::response_head_bound(answer.status, *facts, context_.server_name) +
+                            (in_place ? size : 0));
+    char* end = h1::write_response_head(begin, answer.status, answer.fields, *facts, *plan, date(),
+                                        context_.server_name);
+    if (in_place) end = put(end, answer.body);
     transport_->commit(static_cast<std::size_t>(end - begin));
     context_.counters.bytes_sent.add(static_cast<std::uint64_t>(end - begin));
 
@@ -103,9 +101,9 @@ ErrorKind H1Driver::drive_respond(Exchange& exchange, int status,
     if (in_place) {
         body_left_ -= size;
     } else if (size > 0) {
-        write_body(lent, body);
+        write_body(answer.lent, answer.body);
     }
-    if (fin) end_answer({});
+    if (answer.flags.fin) end_answer({});
     return ErrorKind::ok;
 }
 

@@ -55,8 +55,7 @@ private:
     void on_written() override;
     void on_closed(ErrorKind why) override;
     // ExchangeDriver
-    ErrorKind drive_respond(Exchange& exchange, int status, std::span<const http::Field> fields,
-                            Chain* lent_body, std::string_view body, bool fin) override;
+    ErrorKind drive_respond(Exchange& exchange, const Answer& answer) override;
     ErrorKind drive_interim(Exchange& exchange, int status,
                             std::span<const http::Field> fields) override;
     ErrorKind drive_upgrade(Exchange& exchange, int status,
@@ -97,8 +96,7 @@ private:
     bool rest_is_unwelcome() const noexcept;
     void output_begins();
     std::string_view date() const noexcept;
-    bool respond_plainly(const http::HeadView& head, int status,
-                         std::span<const http::Field> fields, std::string_view body);
+    bool respond_plainly(const http::HeadView& head, const Answer& answer);
     void write_body(Chain* lent, std::string_view bytes);
     void end_answer(std::span<const http::Field> trailers);
     // time

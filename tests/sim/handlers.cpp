@@ -231,7 +231,11 @@ ErrorKind Handlers::Act::begin(std::string text, bool fin, bool announce) {
     if (plan_.lends && !text.empty()) {
         Chain chain = owner_.library_.lend(std::move(text));
         if (flags.release) fate_.released = fate_.answered = true; // this goes with it
-        result = exchange_.respond(plan_.status, std::span(fields, count), chain, flags);
+        result = exchange_.respond({.status = plan_.status,
+                                    .fields = std::span(fields, count),
+                                    .body = {},
+                                    .flags = flags,
+                                    .lent = &chain});
     } else {
         if (flags.release) fate_.released = fate_.answered = true;
         result = exchange_.respond(plan_.status, std::span(fields, count), text, flags);

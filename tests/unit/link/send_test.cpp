@@ -186,7 +186,7 @@ TEST(Send, LentBytesComeBackOnceTheyAreWritten) {
     house.script.on_head = [&](Exchange& exchange, Record&) {
         Chain body;
         body.append_lent(text, &library, 1);
-        EXPECT_EQ(exchange.respond(200, {}, body, {}), ErrorKind::ok);
+        EXPECT_EQ(exchange.respond({.lent = &body}), ErrorKind::ok);
         EXPECT_TRUE(body.empty());
         Chain more;
         more.append_lent(text, &library, 10);
@@ -214,7 +214,7 @@ TEST(Send, LentBytesComeBackWhenThePeerIsGone) {
     house.script.on_head = [&](Exchange& exchange, Record&) {
         Chain body;
         body.append_lent(text, &library, 1);
-        EXPECT_EQ(exchange.respond(200, {}, body, {.fin = true}), ErrorKind::ok);
+        EXPECT_EQ(exchange.respond({.flags = {.fin = true}, .lent = &body}), ErrorKind::ok);
     };
     auto peer = house.connect(get);
     peer->pause_reading();
@@ -231,7 +231,7 @@ TEST(Send, LentBytesOfAnAnswerToHeadComeBackUnsent) {
     house.script.on_head = [&](Exchange& exchange, Record&) {
         Chain body;
         body.append_lent("12345", &library, 1);
-        EXPECT_EQ(exchange.respond(200, {}, body, {.fin = true}), ErrorKind::ok);
+        EXPECT_EQ(exchange.respond({.flags = {.fin = true}, .lent = &body}), ErrorKind::ok);
     };
     const std::string got = house.talk("HEAD /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     EXPECT_EQ(got, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\n");
@@ -248,7 +248,7 @@ TEST(Send, FilesAreSentFromWhereTheyAre) {
     house.script.on_head = [&](Exchange& exchange, Record&) {
         Chain body;
         body.append_file(file, 1'000, content.size() - 1'000, &library, 1);
-        EXPECT_EQ(exchange.respond(200, {}, body, {.fin = true}), ErrorKind::ok);
+        EXPECT_EQ(exchange.respond({.flags = {.fin = true}, .lent = &body}), ErrorKind::ok);
     };
     const std::string got = house.talk(get + last);
     EXPECT_EQ(count(got, content.substr(1'000)), 2U);
@@ -262,7 +262,7 @@ TEST(Send, AFileThatBecameShorterIsAReset) {
     house.script.on_head = [&](Exchange& exchange, Record&) {
         Chain body;
         body.append_file(file, 0, 100, &library, 1);
-        EXPECT_EQ(exchange.respond(200, {}, body, {.fin = true}), ErrorKind::ok);
+        EXPECT_EQ(exchange.respond({.flags = {.fin = true}, .lent = &body}), ErrorKind::ok);
     };
     auto peer = house.connect(get);
     ASSERT_TRUE(house.until([&] { return peer->over(); }, 5s));
