@@ -15,9 +15,9 @@ struct NamedCall {
 };
 
 std::vector<NamedCall> every_exchange_call() {
-    static const hc_head* head;
-    static const hc_header* fields;
-    static size_t n;
+    static thread_local const hc_head* head; // several threads ask at once
+    static thread_local const hc_header* fields;
+    static thread_local size_t n;
     return {
         {"head_get", [](hc_exchange e) { return hc_head_get(e, &head); }},
         {"trailers_get", [](hc_exchange e) { return hc_trailers_get(e, &fields, &n); }},
