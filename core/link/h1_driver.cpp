@@ -375,7 +375,7 @@ H1Driver::Due H1Driver::due() const noexcept {
 H1Driver::Due H1Driver::due_once_written() const noexcept {
     const ConnectionLimits& limits = context_.limits;
     if (phase_ == Phase::lingering) {
-        return {after(output_at_, limits.linger_timeout_ms), Due::linger};
+        return {after(output_at_, limits.linger_timeout_ms), Due::lingering};
     }
     if (exchange_ == nullptr) {
         if (requests_ == 0 && !in_head_ && close_after_ && limits.linger_timeout_ms != 0) {
@@ -416,14 +416,14 @@ void H1Driver::expire() {
         context_.worker.timers().set(*this, due.at);
         return;
     }
-    if (due.limit != Due::idle && due.limit != Due::linger) context_.counters.timeouts.add();
+    if (due.limit != Due::idle && due.limit != Due::lingering) context_.counters.timeouts.add();
     const bool begun = exchange_ != nullptr && exchange_->answer_begun();
     switch (due.limit) {
     case Due::write:
         lose_exchange(ErrorKind::timeout);
         vanish(true);
         return;
-    case Due::linger: vanish(true); return;
+    case Due::lingering: vanish(true); return;
     case Due::idle: vanish(false); return;
     case Due::header:
         answer_simply(408, 0);

@@ -101,7 +101,7 @@ private:
     void end_answer(std::span<const http::Field> trailers);
     // time
     struct Due {
-        enum Limit : std::uint8_t { write, linger, header, idle, body, request };
+        enum Limit : std::uint8_t { write, lingering, header, idle, body, request };
         Instant at;
         Limit limit;
     };
