@@ -45,8 +45,8 @@ ErrorKind noted(Exchange& exchange, ErrorKind kind, bool fin, bool released) noe
 
 // -- on the worker --------------------------------------------------------------------------------
 
-/// Bytes lent: told of before the call, when there are none, for it may release the exchange (events
-/// leave at the end of the pass); else when they have been written.
+/// Bytes lent. When there are none the caller is told at once, before a release that the call may
+/// ask for (events leave at the end of the pass); else when they have been written.
 hc_status respond_lending(Exchange& exchange, Answer answer, const Terms& terms) {
     const bool release = answer.flags.release;
     if (answer.body.empty()) {

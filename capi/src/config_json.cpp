@@ -68,6 +68,8 @@ Result<void> load_json(Settings& settings, std::string_view text, std::string& a
         root = Json::parse(text, bounded);
     } catch (const Json::parse_error& error) {
         return fail(ErrorKind::invalid, "not JSON, at byte " + std::to_string(error.byte));
+    } catch (const Json::out_of_range&) {
+        return fail(ErrorKind::invalid, "a number beyond all bounds");
     }
     if (deep) return fail(ErrorKind::invalid, "nested too deeply");
     if (!root.is_object()) return fail(ErrorKind::invalid, "not one JSON object");

@@ -83,6 +83,9 @@ hc_status hc_error_release(hc_error* error) { return barrier_release(error); }
 
 // Every name is a literal, so its end is where a C string ends.
 const char* hc_status_name(hc_status status) {
-    return barrier_or<const char*>(
-        "unknown", [&] { return hc::name(static_cast<hc::ErrorKind>(status)).data(); });
+    return barrier_or<const char*>("unknown", [&] {
+        // A number that a kind cannot hold must not become another one.
+        const auto kind = static_cast<hc::ErrorKind>(status);
+        return status_of(kind) == status ? hc::name(kind).data() : "unknown";
+    });
 }

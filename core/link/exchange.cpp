@@ -333,6 +333,7 @@ ErrorKind Exchange::send(std::string_view bytes, SendFlags flags) {
         want_writable();
         return ErrorKind::again;
     }
+    if (flags.fin && !driver_->drive_suffices(*this, bytes.size())) return finish({});
     if (auto result = driver_->drive_send(*this, nullptr, bytes); result != ErrorKind::ok) {
         return result;
     }
@@ -356,6 +357,8 @@ ErrorKind Exchange::send_accepted(Chain& bytes, SendFlags flags) {
     if (auto bad = before_send(); bad != ErrorKind::ok) return bad;
     if (answer_ != AnswerSide::open) return ErrorKind::state;
     const std::uint64_t size = bytes.size();
+    // Too few bytes are not taken at all: what is lent stays its lender's when the call fails.
+    if (flags.fin && !driver_->drive_suffices(*this, size)) return finish({});
     if (auto result = driver_->drive_send(*this, &bytes, {}); result != ErrorKind::ok)
         return result;
     body_sent_ += size;

@@ -101,6 +101,8 @@ public:
     virtual ErrorKind drive_upgrade(Exchange&, int status, std::span<const http::Field> fields) = 0;
     /// Exactly one of the two carries bytes. `limit` when it overruns an announced Content-Length.
     virtual ErrorKind drive_send(Exchange&, Chain* lent, std::string_view bytes) = 0;
+    /// Whether an answer that ends with `size` more bytes has all that was announced.
+    virtual bool drive_suffices(const Exchange&, std::uint64_t size) const noexcept = 0;
     /// `state` when fewer bytes were sent than announced: the exchange is then reset.
     virtual ErrorKind drive_finish(Exchange&, std::span<const http::Field> trailers) = 0;
     virtual void drive_abort(Exchange&, std::uint64_t code) = 0;

@@ -202,8 +202,12 @@ ErrorKind H1Driver::drive_send(Exchange&, Chain* lent, std::string_view bytes) {
     return ErrorKind::ok;
 }
 
-ErrorKind H1Driver::drive_finish(Exchange&, std::span<const http::Field> trailers) {
-    if (answer_body_ == h1::BodyKind::length && !body_suppressed_ && body_left_ > 0) {
+bool H1Driver::drive_suffices(const Exchange&, std::uint64_t size) const noexcept {
+    return answer_body_ != h1::BodyKind::length || body_suppressed_ || size >= body_left_;
+}
+
+ErrorKind H1Driver::drive_finish(Exchange& exchange, std::span<const http::Field> trailers) {
+    if (!drive_suffices(exchange, 0)) {
         // The peer waits for bytes that will not come: only a reset tells it so.
         vanish(true);
         return ErrorKind::state;

@@ -62,6 +62,7 @@ private:
                             std::span<const http::Field> fields) override;
     ErrorKind drive_send(Exchange& exchange, Chain* lent, std::string_view bytes) override;
     ErrorKind drive_finish(Exchange& exchange, std::span<const http::Field> trailers) override;
+    bool drive_suffices(const Exchange& exchange, std::uint64_t size) const noexcept override;
     void drive_abort(Exchange& exchange, std::uint64_t code) override;
     void drive_body_room(Exchange& exchange) override;
     void drive_released(Exchange& exchange) override;

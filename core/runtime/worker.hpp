@@ -188,6 +188,8 @@ public:
     WorkerLocal& attach(std::unique_ptr<WorkerLocal> local);
     /// Gives back what was attached; nullptr when it is not (or no longer) there.
     std::unique_ptr<WorkerLocal> detach(WorkerLocal& local) noexcept;
+    /// Keeps `what` alive until the worker is destroyed and nobody holds it any more.
+    void keep(std::shared_ptr<void> what) { kept_.push_back(std::move(what)); }
     /// Scratch memory, lent until the caller returns to the loop.
     std::span<char> receive_buffer() noexcept { return {receive_.get(), receive_bytes}; }
     std::span<char> cork_buffer() noexcept { return {cork_.get(), cork_bytes}; }
@@ -260,6 +262,7 @@ private:
     Instant date_until_{INT64_MIN};
     std::array<char, 29> date_{};
     LogSink log_;
+    std::vector<std::shared_ptr<void>> kept_;
     std::vector<std::unique_ptr<WorkerLocal>> locals_;
     std::move_only_function<void()> on_ended_;
     TimerWheel timers_;

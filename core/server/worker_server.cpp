@@ -45,9 +45,11 @@ WorkerServer::~WorkerServer() {
     report_drained();
     state_->on_worker[worker_.index()] = nullptr;
     if (!context_->exchanges.empty()) {
-        // Their users may still look at heads and bodies; the State keeps those to the end.
+        // Their users may still look at heads and bodies, and other threads may have them pinned:
+        // the State keeps them, and the worker keeps the State.
         const std::lock_guard lock(state_->mutex);
         state_->leftovers.push_back(std::move(context_));
+        worker_.keep(state_);
     }
 }
 

@@ -145,6 +145,28 @@ TEST_P(FlowOf, BelowTheWatermarkAChunkIsTakenWhole) {
     EXPECT_TRUE(read_response(client).body == large);
 }
 
+TEST_P(FlowOf, TooFewBytesAtTheEndAreNotTakenAndReset) {
+    Journal journal;
+    const hc_header length{{"content-length", 14}, {"100", 3}, HC_FIELD_CONTENT_LENGTH, 0};
+    Program program(GetParam(), [&](const hc_event& event) {
+        if (event.type == HC_EV_CLOSED) hc_release(event.obj);
+        if (event.type == HC_EV_REQUEST) {
+            EXPECT_EQ(hc_respond(event.obj, 200, &length, 1, nullptr, 0, 0, 0), HC_OK);
+            const hc_status sent = hc_send(event.obj, "lent", 4, HC_FIN | HC_NOCOPY, 7);
+            // Another thread's call is taken on trust; the failure follows.
+            EXPECT_EQ(sent, GetParam() == Delivery::queue ? HC_OK : HC_E_STATE);
+        }
+        journal.add(event);
+    });
+    Client client(program.port());
+    client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    EXPECT_EQ(client.read_to_end().find("lent"), std::string::npos);
+    ASSERT_TRUE(journal.wait_for(HC_EV_CLOSED));
+    program.settle();
+    program.stop();
+    EXPECT_EQ(journal.count(HC_EV_SENT), GetParam() == Delivery::queue ? 1U : 0U);
+}
+
 TEST_P(FlowOf, RangesOfFilesAreBoundedByTheirNumber) {
     char path[] = "/tmp/hc-capi-XXXXXX";
     const int fd = ::mkstemp(path);

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <cstring>
 #include <numeric>
 
@@ -78,6 +79,45 @@ TEST(Life, AnswerThatCrossesAResetIsReleasedAllTheSame) {
     EXPECT_EQ(hc_release(exchange), HC_E_GONE);
     crossing = true;
     program.settle();
+}
+
+TEST(Life, WhatIsHeldOutlivesServerAndStop) {
+    const Config config(Pairs{{"listen.address", "127.0.0.1:0"}, {"runtime.workers", "1"}});
+    hc_runtime* runtime = nullptr;
+    hc_queue* queue = nullptr;
+    hc_server* server = nullptr;
+    ASSERT_EQ(hc_runtime_create(config.get(), &runtime, nullptr), HC_OK);
+    ASSERT_EQ(hc_queue_create(runtime, 0, &queue), HC_OK);
+    ASSERT_EQ(hc_server_create(runtime, config.get(), &server, nullptr), HC_OK);
+    ASSERT_EQ(hc_server_route(server, "", "/{what}", 1, nullptr), HC_OK);
+    ASSERT_EQ(hc_server_bind_queue(server, 1, queue), HC_OK);
+    ASSERT_EQ(hc_server_listen(server, config.get(), nullptr), HC_OK);
+    ASSERT_EQ(hc_runtime_start(runtime), HC_OK);
+    char address[64];
+    ASSERT_EQ(hc_server_address(server, 0, address, sizeof address, nullptr), HC_OK);
+    Client client(static_cast<std::uint16_t>(std::atoi(std::strrchr(address, ':') + 1)));
+    client.send("GET /held HTTP/1.1\r\nHost: test\r\n\r\n");
+    hc_event event{};
+    std::uint32_t n = 0;
+    ASSERT_EQ(hc_queue_poll(queue, &event, 1, -1, &n), HC_OK);
+    ASSERT_EQ(event.type, HC_EV_REQUEST);
+    const hc_head* head = nullptr;
+    ASSERT_EQ(hc_head_get(event.obj, &head), HC_OK);
+    hc_server_release(server);
+    // Calls from another thread meet the worker's end at every point of it.
+    std::atomic<bool> over{false};
+    std::thread caller([&, exchange = event.obj] {
+        const hc_head* seen = nullptr;
+        while (!over) hc_head_get(exchange, &seen);
+    });
+    ASSERT_EQ(hc_runtime_stop(runtime, nullptr, 0), HC_OK);
+    ASSERT_EQ(hc_runtime_join(runtime, -1), HC_OK);
+    over = true;
+    caller.join();
+    EXPECT_EQ(text(head->path), "/held"); // never released: it is there as long as the runtime
+    EXPECT_EQ(text(head->params[0].value), "held");
+    hc_queue_release(queue);
+    hc_runtime_release(runtime);
 }
 
 TEST_P(LifeOf, StoppedIsTheLastEventAndClosesWhatIsOpen) {

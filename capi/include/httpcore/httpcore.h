@@ -10,7 +10,8 @@
  *   in this file (statuses, events, flags, fields): ignore those you do not know. Set-up functions
  *   take a last argument `hc_error **error`: NULL, or the place of a pointer that is set to an
  *   error object to be released with hc_error_release when the call fails, and to NULL when it
- *   succeeds.
+ *   succeeds, or when a pointer was null or wrong or memory ran out, of which there is no more to
+ *   say. (hc_error_message(NULL) is an empty text.)
  *
  * Any function may also answer: HC_E_INVALID for a null or wrong pointer, HC_E_NO_MEMORY,
  *   HC_E_INTERNAL (a defect of the library; no C++ exception ever leaves it), and, when it takes a
@@ -413,7 +414,8 @@ typedef struct hc_event {
  *            HC_E_PROTOCOL, HC_E_LIMIT, HC_E_CANCELLED (hc_abort), HC_E_CLOSED (the server or
  *            runtime ended), or the status of a call made on another thread that could not be done.
  *            Exactly one for each exchange that was not released before; only hc_release is of use
- *            then, all else answers HC_E_CLOSED.
+ *            then, all else answers HC_E_CLOSED (and all of it HC_E_GONE once the runtime has
+ *            stopped, which released what was left).
  */
 #define HC_EV_REQUEST 1u
 #define HC_EV_BODY 2u
@@ -477,10 +479,13 @@ HC_API hc_status hc_runtime_flush(hc_runtime* runtime);
 
 /* Begins to end the runtime, and returns. Its servers close: exchanges that are not released get
  * their HC_EV_CLOSED; timers and jobs that have not run get their event with HC_E_CLOSED; jobs that
- * run are not waited for by this call but by the event. Then, as the last event of this runtime,
- * HC_EV_STOPPED with `token` goes to `queue` (NULL: to nobody), and hc_runtime_join succeeds. In
- * driven mode turns are needed to get there, and servers close once running jobs have ended. To end
- * politely use hc_server_drain first.
+ * run are not waited for by this call but by the event. Then, as the last event that the runtime
+ * makes by itself, HC_EV_STOPPED with `token` goes to `queue` (NULL: to nobody), and
+ * hc_runtime_join succeeds. (What is asked for later, by hc_queue_wake say, is still answered.)
+ * From then on every exchange's id is HC_E_GONE; what was handed out for one that nobody released
+ * stays readable until the runtime's last handle is released.
+ * In driven mode turns are needed to get there, and servers close once running jobs have ended. To
+ * end politely use hc_server_drain first.
  * Errors: HC_E_STATE when it was called before; HC_E_INVALID for a queue of another runtime. */
 HC_API hc_status hc_runtime_stop(hc_runtime* runtime, hc_queue* queue, uint64_t token);
 
@@ -683,8 +688,9 @@ HC_API hc_status hc_server_drain(hc_server* server, hc_queue* queue, uint64_t so
 HC_API hc_status hc_head_get(hc_exchange exchange, const hc_head** head);
 
 /* The trailer fields of the request's body (RFC 9110, section 6.5), those that may not stand there
- * left out. `*n` is 0 when there were none. Valid until the exchange is released.
- * Before HC_EV_BODY_END there are none. */
+ * left out; with Content-Length or Transfer-Encoding among them the request is refused. `*n` is 0
+ * when there were none. Valid until the exchange is released. Before HC_EV_BODY_END there are
+ * none. */
 HC_API hc_status hc_trailers_get(hc_exchange exchange, const hc_header** trailers, size_t* n);
 
 /* Permits `credit` more bytes of body. For all of it: UINT64_MAX (the sum saturates). A body
@@ -717,8 +723,10 @@ HC_API hc_status hc_consume(hc_exchange exchange, uint64_t bytes);
  *            sent.
  *   flags    HC_FIN, HC_RELEASE, HC_NOCOPY; or HC_INTERIM alone, without a body
  *   token    comes back in HC_EV_SENT with HC_NOCOPY; else unused
- * Errors: HC_E_INVALID (status, a field's name or value, Content-Length that contradicts n, flags),
- * HC_E_STATE (answered already; interim to HTTP/1.0). */
+ * Errors: HC_E_INVALID (status, a field's name or value, with HC_FIN a Content-Length that
+ * contradicts n, flags), HC_E_LIMIT (without HC_FIN: more bytes than Content-Length announces),
+ * HC_E_STATE (answered already). An interim answer to HTTP/1.0, which knows none, is not sent, and
+ * that is HC_OK. */
 HC_API hc_status hc_respond(hc_exchange exchange, int32_t status, const hc_header* headers,
                             size_t nheaders, const void* body, size_t n, uint32_t flags,
                             uint64_t token);

@@ -242,7 +242,7 @@ Result<AnswerPlan> plan_answer(const RequestFacts& request, int status, const Fi
     const bool head = request.method == Method::head;
     const bool tunnel = request.method == Method::connect && status >= 200 && status < 300;
     if (tunnel || http::never_has_body(status)) {
-        if (size > 0 && status != 304) return refuse_body();
+        if (size > 0 && (tunnel || status < 200)) return refuse_body();
         plan_without_body(plan, status, tunnel, fields, size);
     } else {
         // HEAD with a length and no body is usual; of all others the length must be the body's.
