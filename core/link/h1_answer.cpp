@@ -68,10 +68,11 @@ ErrorKind H1Driver::drive_respond(Exchange& exchange, const Answer& answer) {
     auto facts = h1::examine(answer.fields);
     if (!facts) return facts.error().kind;
     const std::uint64_t size = answer.body_size();
-    const h1::RequestFacts request{.version = head.version,
-                                   .method = head.method,
-                                   .keep_alive =
-                                       !close_after_ && !context_.draining && !rest_is_unwelcome()};
+    // What the client of a refused CONNECT has sent for its tunnel by then is no request.
+    const bool keep_alive = !close_after_ && !context_.draining && !rest_is_unwelcome() &&
+                            head.method != http::Method::connect;
+    const h1::RequestFacts request{
+        .version = head.version, .method = head.method, .keep_alive = keep_alive};
     auto plan =
         h1::plan_answer(request, answer.status, *facts,
                         answer.flags.fin ? std::optional<std::uint64_t>(size) : std::nullopt);

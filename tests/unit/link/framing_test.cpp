@@ -43,6 +43,17 @@ TEST(Framing, TheHandlerMayAskForTheEnd) {
     EXPECT_EQ(house.requests(), 1U);
 }
 
+TEST(Framing, WhatComesBehindARefusedConnectIsNoRequest) {
+    House house;
+    house.script.on_head = [](Exchange& exchange, Record&) {
+        EXPECT_EQ(exchange.respond(403, {}, "no", {.fin = true}), ErrorKind::ok);
+    };
+    EXPECT_EQ(house.talk("CONNECT x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n"
+                         "GET /b HTTP/1.1\r\nHost: x\r\n\r\n"),
+              "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno");
+    EXPECT_EQ(house.requests(), 1U);
+}
+
 TEST(Framing, TheLastOfSoManyRequestsCloses) {
     House house;
     house.limits.requests_per_connection_max = 2;
