@@ -22,8 +22,7 @@ inline std::span<const http::Field> fields_of(const hc_header* headers, std::siz
     return {reinterpret_cast<const http::Field*>(headers), n};
 }
 
-/// False for a null pointer with a length, and for a token that is not its name's: the core frames
-/// messages by tokens and must not be deceived.
+/// False for a null pointer with a length. Names, values and tokens are examined by the core.
 bool fields_are_sound(const hc_header* headers, std::size_t n) noexcept;
 
 /// Fields and their texts, copied.

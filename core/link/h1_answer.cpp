@@ -49,7 +49,10 @@ bool H1Driver::respond_plainly(const http::HeadView& head, const Answer& answer)
         h1::plain_answer_bound(answer.fields, answer.body, context_.server_name));
     char* const end = h1::write_plain_answer(begin, answer.status, answer.fields, answer.body,
                                              close, date(), context_.server_name);
-    if (end == nullptr) return false;
+    if (end == nullptr) {
+        transport_->commit(0);
+        return false;
+    }
     output_begins();
     transport_->commit(static_cast<std::size_t>(end - begin));
     context_.counters.bytes_sent.add(static_cast<std::uint64_t>(end - begin));

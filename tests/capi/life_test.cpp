@@ -368,7 +368,7 @@ TEST_P(LifeOf, DrainResetsAtTheHardDeadline) {
 
 TEST_P(LifeOf, AForkedChildIsToldAndOnlyLeaks) {
 #if defined(__SANITIZE_THREAD__)
-    GTEST_SKIP() << "threads and fork are not for this sanitizer";
+    GTEST_SKIP() << "ThreadSanitizer cannot follow a fork of a program with threads";
 #endif
     Journal journal;
     Program program(GetParam(), [&](const hc_event& event) {

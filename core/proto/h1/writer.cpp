@@ -163,6 +163,19 @@ bool lists_close(std::string_view value) noexcept {
     return false;
 }
 
+/// The number of a field's name, or nothing when it may not be sent: no token, or one that is given
+/// with the number of another. The writer trusts numbers, so that it need not look names up again.
+[[gnu::always_inline]] inline std::optional<FieldName> sound_name(const Field& field) noexcept {
+    if (field.token == 0) {
+        const FieldName name = http::lookup_field(field.name());
+        if (name == FieldName::other && !http::is_field_name(field.name())) return std::nullopt;
+        return name;
+    }
+    const auto name = static_cast<FieldName>(field.token);
+    if (field.token > UINT16_MAX || !http::is_named(field.name(), name)) return std::nullopt;
+    return name;
+}
+
 std::unexpected<Error> bad_field(const Field& field, std::string_view what) {
     std::string message = "field \"";
     for (char c : field.name().substr(0, 64)) message += c > 0x20 && c < 0x7f ? c : '?';
@@ -176,21 +189,10 @@ std::unexpected<Error> bad_field(const Field& field, std::string_view what) {
 Result<FieldFacts> examine(std::span<const Field> fields) {
     FieldFacts facts;
     for (const Field& field : fields) {
-        FieldName name;
-        if (field.token == 0) {
-            name = http::lookup_field(field.name());
-            if (name == FieldName::other && !http::is_field_name(field.name())) {
-                return bad_field(field, "not a field name");
-            }
-        } else {
-            // The writer trusts tokens, so that it need not look names up again.
-            name = static_cast<FieldName>(field.token);
-            if (field.token > UINT16_MAX || !http::is_named(field.name(), name)) {
-                return bad_field(field, "its token belongs to another name");
-            }
-        }
+        const std::optional<FieldName> name = sound_name(field);
+        if (!name) return bad_field(field, "not a field name, or its token is of another");
         if (!http::is_field_value(field.value())) return bad_field(field, "not a field value");
-        const Part part = parts[static_cast<std::size_t>(name)];
+        const Part part = parts[static_cast<std::size_t>(*name)];
         facts.plain = facts.plain && is_written(part);
         switch (part) {
         case Part::dropped: continue;
@@ -301,15 +303,8 @@ namespace {
 
 /// A field that only has to be copied, checked as examine() would; nullptr when it is another.
 [[gnu::always_inline]] inline char* put_plain_field(char* out, const Field& field) noexcept {
-    FieldName name;
-    if (field.token == 0) {
-        name = http::lookup_field(field.name());
-        if (name == FieldName::other && !http::is_field_name(field.name())) return nullptr;
-    } else {
-        name = static_cast<FieldName>(field.token);
-        if (field.token > UINT16_MAX || !http::is_named(field.name(), name)) return nullptr;
-    }
-    if (parts[static_cast<std::size_t>(name)] != Part::user) return nullptr;
+    const std::optional<FieldName> name = sound_name(field);
+    if (!name || parts[static_cast<std::size_t>(*name)] != Part::user) return nullptr;
     if (!http::is_field_value(field.value())) return nullptr;
     return put_field(out, field);
 }

@@ -1,6 +1,6 @@
 // The calls of the hot path. Those of the C library are cancellation points: in a program with
 // threads each costs two locked instructions, and nothing here is ever cancelled. A sanitizer has
-// to see them, though.
+// to see them, though, and Clang does not say by a macro that there is one.
 #pragma once
 
 #include <sys/socket.h>
