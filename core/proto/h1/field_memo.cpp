@@ -13,7 +13,8 @@ void FieldMemo::keep(const http::HeadView& head, std::size_t line,
     line_ = static_cast<std::uint32_t>(line);
     count_ = head.field_count;
     version_ = head.version;
-    authority_ = head.authority;
+    // An empty one lies nowhere and does not move.
+    authority_ = head.authority.size > 0 ? head.authority : http::Span{};
     framing_ = framing;
 }
 
@@ -23,7 +24,7 @@ void FieldMemo::move(std::uint32_t line, http::FieldRef* fields) noexcept {
         field.name += by;
         field.value += by;
     });
-    authority_.offset += by;
+    if (authority_.size > 0) authority_.offset += by;
     line_ = line;
 }
 

@@ -321,6 +321,23 @@ TEST(H1Parser, ParsersTakeTurnsWithinAHead) {
     EXPECT_EQ(a.head().text(a.head().path), "/a");
 }
 
+TEST(H1Parser, FieldsThatComeAgainLieInTheirOwnHead) {
+    ConnectionLimits limits;
+    for (const std::string fields :
+         {"Connection: keep-alive\r\n\r\n", "Host:\r\nConnection: keep-alive\r\n\r\n"}) {
+        HeadScratch scratch;
+        Parser parser(Role::server, limits, scratch);
+        for (const std::string line : {"GET /a/long/path HTTP/1.0\r\n", "GET / HTTP/1.0\r\n"}) {
+            const std::string input = line + fields;
+            std::string_view rest = input;
+            ASSERT_EQ(parser.next(rest), Event::head);
+            EXPECT_LE(parser.head().authority.offset, parser.head().size);
+            EXPECT_EQ(parser.head().text(parser.head().authority), "");
+            ASSERT_EQ(parser.next(rest), Event::end);
+        }
+    }
+}
+
 // -- responses ------------------------------------------------------------------------------------
 
 TEST(H1Client, ReadsResponses) {
