@@ -150,7 +150,7 @@ void Chain::consume(std::uint64_t n) noexcept {
     }
 }
 
-void Chain::clear() noexcept {
+void Chain::free_all() noexcept {
     Chunk* chunk = std::exchange(head_, nullptr);
     tail_ = nullptr;
     size_ = elsewhere_ = 0;

@@ -79,7 +79,9 @@ public:
     /// Takes `n` bytes off the front (n <= size()) and frees the chunks they used up.
     void consume(std::uint64_t n) noexcept;
     /// Frees everything; lenders are told that their bytes were not sent.
-    void clear() noexcept;
+    void clear() noexcept {
+        if (head_ != nullptr) free_all();
+    }
 
     void swap(Chain& other) noexcept {
         std::swap(head_, other.head_);
@@ -90,6 +92,7 @@ public:
 
 private:
     void push(Chunk* chunk) noexcept;
+    [[gnu::noinline]] void free_all() noexcept;
 
     Chunk* head_ = nullptr;
     Chunk* tail_ = nullptr;

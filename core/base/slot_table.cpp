@@ -1,5 +1,6 @@
 #include "core/base/slot_table.hpp"
 
+#include <algorithm>
 #include <new>
 
 #include "core/base/random.hpp"
@@ -9,13 +10,10 @@ namespace hc {
 SlotTable::SlotTable(std::uint32_t runtime, std::uint32_t worker, std::uint64_t seed,
                      std::uint32_t slots_max)
     : prefix_(Handle{.runtime = runtime, .worker = worker}.pack()), seed_(seed),
-      slots_max_((slots_max + page_slots - 1) / page_slots * page_slots),
-      pages_(std::make_unique<std::atomic<Page*>[]>(slots_max_ / page_slots)) {}
+      slots_max_((std::min(slots_max, slots_end) + page_slots - 1) / page_slots * page_slots) {}
 
 SlotTable::~SlotTable() {
-    for (std::uint32_t page = 0; page < slots_max_ / page_slots; ++page) {
-        delete pages_[page].load(std::memory_order_relaxed);
-    }
+    for (const auto& page : pages_) delete page.load(std::memory_order_relaxed);
 }
 
 bool SlotTable::grow() noexcept {
@@ -27,29 +25,29 @@ bool SlotTable::grow() noexcept {
     for (std::uint32_t i = 0; i < page_slots; ++i) {
         const std::uint64_t generation = 1 + random.below(Handle::generation_mask); // never 0
         page->slots[i].word.store(generation << pin_bits, std::memory_order_relaxed);
-        page->slots[i].next_free = i + 1 < page_slots ? first + i + 1 : none;
+        page->slots[i].next_free = i + 1 < page_slots ? &page->slots[i + 1] : nullptr;
+        page->slots[i].index = first + i;
     }
     seed_ = random.next();
     pages_[first / page_slots].store(page, std::memory_order_release);
     slots_ += page_slots;
-    free_head_ = first;
-    free_tail_ = first + page_slots - 1;
+    free_head_ = &page->slots[0];
+    free_tail_ = &page->slots[page_slots - 1];
     return true;
 }
 
 std::uint64_t SlotTable::insert(void* object) noexcept {
-    if (free_head_ == none && !grow()) return 0;
-    const std::uint32_t index = free_head_;
-    Slot& slot = *at(index);
+    if (free_head_ == nullptr && !grow()) [[unlikely]]
+        return 0;
+    Slot& slot = *free_head_;
     free_head_ = slot.next_free;
-    if (free_head_ == none) free_tail_ = none;
     slot.object = object;
     const std::uint64_t word = slot.word.load(std::memory_order_relaxed);
     const std::uint64_t generation = (word >> pin_bits) & Handle::generation_mask;
     // release: another thread that pins this id must see the object
     slot.word.store((generation | live_bit) << pin_bits, std::memory_order_release);
     ++live_;
-    return prefix_ | std::uint64_t{index} << Handle::generation_bits | generation;
+    return prefix_ | std::uint64_t{slot.index} << Handle::generation_bits | generation;
 }
 
 bool SlotTable::remove(std::uint64_t id) noexcept {
@@ -65,30 +63,26 @@ bool SlotTable::remove(std::uint64_t id) noexcept {
     while (!slot->word.compare_exchange_weak(word, next << pin_bits | (word & pin_mask),
                                              std::memory_order_acq_rel)) {}
     if ((word & pin_mask) != 0) return false;
-    push_free(handle.slot, *slot);
+    push_free(*slot);
     return true;
 }
 
 void* SlotTable::recycle(std::uint32_t index) noexcept {
     Slot& slot = *at(index);
     void* object = slot.object;
-    push_free(index, slot);
+    push_free(slot);
     return object;
 }
 
-void SlotTable::push_free(std::uint32_t index, Slot& slot) noexcept {
+void SlotTable::push_free(Slot& slot) noexcept {
     slot.object = nullptr;
-    if (++slot.reuses < reuses_max) link_free(index, slot); // else wrapped: retired for good
+    if (++slot.reuses < reuses_max) link_free(slot); // else wrapped: retired for good
 }
 
-void SlotTable::link_free(std::uint32_t index, Slot& slot) noexcept {
-    slot.next_free = none;
-    if (free_tail_ == none) {
-        free_head_ = index;
-    } else {
-        at(free_tail_)->next_free = index;
-    }
-    free_tail_ = index;
+void SlotTable::link_free(Slot& slot) noexcept {
+    slot.next_free = nullptr;
+    (free_head_ == nullptr ? free_head_ : free_tail_->next_free) = &slot;
+    free_tail_ = &slot;
 }
 
 void SlotTable::end_all() noexcept {
@@ -102,13 +96,13 @@ void SlotTable::end_all() noexcept {
 
 void SlotTable::renew() noexcept {
     end_all();
-    free_head_ = free_tail_ = none;
+    free_head_ = free_tail_ = nullptr;
     for (std::uint32_t index = 0; index < slots_; ++index) {
         Slot& slot = *at(index);
         if (slot.object != nullptr) { // removed while pinned, and recycle() never came
-            push_free(index, slot);
+            push_free(slot);
         } else if (slot.reuses < reuses_max) {
-            link_free(index, slot);
+            link_free(slot);
         }
     }
 }

@@ -16,10 +16,10 @@
 // retires for good.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 
 namespace hc {
 
@@ -92,13 +92,14 @@ private:
     static constexpr std::uint64_t pin_mask = (std::uint64_t{1} << pin_bits) - 1;
     static constexpr std::uint64_t live_bit = std::uint64_t{1} << Handle::generation_bits;
     static constexpr std::uint32_t page_slots = 1024;
+    static constexpr std::uint32_t slots_end = 1U << 20; // what an id has room for
     static constexpr std::uint32_t reuses_max = Handle::generation_mask - 1;
-    static constexpr std::uint32_t none = UINT32_MAX;
 
     struct Slot {
         std::atomic<std::uint64_t> word{0};
         void* object = nullptr;
-        std::uint32_t next_free = none;
+        Slot* next_free = nullptr;
+        std::uint32_t index = 0;
         std::uint32_t reuses = 0;
     };
     struct Page {
@@ -106,22 +107,21 @@ private:
     };
 
     Slot* at(std::uint32_t slot) const noexcept {
-        if (slot >= slots_max_) return nullptr;
         Page* page = pages_[slot / page_slots].load(std::memory_order_acquire);
         return page == nullptr ? nullptr : &page->slots[slot % page_slots];
     }
-    bool grow() noexcept;
-    void push_free(std::uint32_t index, Slot& slot) noexcept;
-    void link_free(std::uint32_t index, Slot& slot) noexcept;
+    [[gnu::cold]] bool grow() noexcept;
+    void push_free(Slot& slot) noexcept;
+    void link_free(Slot& slot) noexcept;
 
     const std::uint64_t prefix_; // runtime and worker bits of every id
     std::uint64_t seed_;
     const std::uint32_t slots_max_;
     std::uint32_t slots_ = 0; // made so far
     std::uint32_t live_ = 0;
-    std::uint32_t free_head_ = none;
-    std::uint32_t free_tail_ = none;
-    std::unique_ptr<std::atomic<Page*>[]> pages_;
+    Slot* free_head_ = nullptr;
+    Slot* free_tail_ = nullptr;
+    std::array<std::atomic<Page*>, slots_end / page_slots> pages_{};
 };
 
 } // namespace hc

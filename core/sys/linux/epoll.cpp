@@ -152,6 +152,20 @@ bool EpollSelector::take_internal(Token token) noexcept {
     return true;
 }
 
+namespace {
+Event event_of(const epoll_event& from) noexcept {
+    const std::uint32_t bits = from.events;
+    if (bits == (EPOLLIN | EPOLLOUT)) [[likely]] { // a request on a connection that is idle else
+        return {.token = from.data.u64, .readable = true, .writable = true};
+    }
+    return {.token = from.data.u64,
+            .readable = (bits & EPOLLIN) != 0,
+            .writable = (bits & EPOLLOUT) != 0,
+            .read_closed = (bits & EPOLLRDHUP) != 0,
+            .failed = (bits & (EPOLLERR | EPOLLHUP)) != 0};
+}
+} // namespace
+
 Result<std::size_t> EpollSelector::select(std::span<Event> events,
                                           std::optional<Duration> timeout) {
     if (events.empty()) return fail(ErrorKind::invalid, "select needs room for an event");
@@ -165,11 +179,7 @@ Result<std::size_t> EpollSelector::select(std::span<Event> events,
     for (int i = 0; i < count; ++i) {
         const epoll_event& from = batch_[static_cast<std::size_t>(i)];
         if (take_internal(from.data.u64)) continue;
-        events[filled++] = {.token = from.data.u64,
-                            .readable = (from.events & EPOLLIN) != 0,
-                            .writable = (from.events & EPOLLOUT) != 0,
-                            .read_closed = (from.events & EPOLLRDHUP) != 0,
-                            .failed = (from.events & (EPOLLERR | EPOLLHUP)) != 0};
+        events[filled++] = event_of(from);
     }
     return filled;
 }

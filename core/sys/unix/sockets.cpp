@@ -158,24 +158,26 @@ Io UnixSockets::recv(Socket socket, std::span<char> into) {
 
 namespace {
 
-/// One sendmsg (or send) of at most `pieces_max` pieces.
+/// At most so many go into one sendmsg.
 constexpr std::size_t pieces_max = 64;
 
-ssize_t send_some(int fd, std::span<const ConstBuffer> pieces) noexcept {
+ssize_t send_one(int fd, const ConstBuffer& piece) noexcept {
     for (;;) {
-        ssize_t count;
-        if (pieces.size() == 1) {
-            count = transmit(fd, pieces[0].data, pieces[0].size, MSG_NOSIGNAL);
-        } else {
-            std::array<iovec, pieces_max> vector;
-            std::ranges::transform(pieces, vector.begin(), [](const ConstBuffer& piece) {
-                return iovec{const_cast<char*>(piece.data), piece.size};
-            });
-            msghdr message{};
-            message.msg_iov = vector.data();
-            message.msg_iovlen = pieces.size();
-            count = ::sendmsg(fd, &message, MSG_NOSIGNAL);
-        }
+        const ssize_t count = transmit(fd, piece.data, piece.size, MSG_NOSIGNAL);
+        if (count >= 0 || errno != EINTR) return count;
+    }
+}
+
+ssize_t send_some(int fd, std::span<const ConstBuffer> pieces) noexcept {
+    std::array<iovec, pieces_max> vector;
+    std::ranges::transform(pieces, vector.begin(), [](const ConstBuffer& piece) {
+        return iovec{const_cast<char*>(piece.data), piece.size};
+    });
+    msghdr message{};
+    message.msg_iov = vector.data();
+    message.msg_iovlen = pieces.size();
+    for (;;) {
+        const ssize_t count = ::sendmsg(fd, &message, MSG_NOSIGNAL);
         if (count >= 0 || errno != EINTR) return count;
     }
 }
@@ -186,18 +188,11 @@ std::size_t total(std::span<const ConstBuffer> pieces) noexcept {
     return sum;
 }
 
-} // namespace
-
-Io UnixSockets::send(Socket socket, std::span<const ConstBuffer> pieces) {
-    if (pieces.size() == 1) { // nearly always
-        const ssize_t count = send_some(fd_of(socket), pieces);
-        if (count < 0) return failure(errno);
-        return {.bytes = static_cast<std::size_t>(count)};
-    }
+[[gnu::noinline]] Io send_pieces(int fd, std::span<const ConstBuffer> pieces) noexcept {
     Io out;
     while (!pieces.empty()) {
         const auto batch = pieces.first(std::min(pieces.size(), pieces_max));
-        const ssize_t count = send_some(fd_of(socket), batch);
+        const ssize_t count = send_some(fd, batch);
         // What was taken before counts; the error shows itself in the next call.
         if (count < 0) return out.bytes > 0 ? out : failure(errno);
         out.bytes += static_cast<std::size_t>(count);
@@ -205,6 +200,16 @@ Io UnixSockets::send(Socket socket, std::span<const ConstBuffer> pieces) {
         pieces = pieces.subspan(batch.size());
     }
     return out;
+}
+
+} // namespace
+
+Io UnixSockets::send(Socket socket, std::span<const ConstBuffer> pieces) {
+    if (pieces.size() != 1) [[unlikely]]
+        return send_pieces(fd_of(socket), pieces);
+    const ssize_t count = send_one(fd_of(socket), pieces[0]);
+    if (count < 0) return failure(errno);
+    return {.bytes = static_cast<std::size_t>(count)};
 }
 
 Io UnixSockets::send_file(Socket socket, std::intptr_t file, std::uint64_t offset,
