@@ -1,6 +1,7 @@
 // The head of a message as it was received: a table of offsets into the received bytes.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -23,6 +24,7 @@ enum class Method : std::uint8_t {
     trace,
     patch
 };
+constexpr std::size_t method_count = static_cast<std::size_t>(Method::patch) + 1;
 Method lookup_method(std::string_view name) noexcept; // case-sensitive, as RFC 9110 has it
 std::string_view method_text(Method method) noexcept; // "GET"; empty for `other`
 /// GET, HEAD, OPTIONS, TRACE (RFC 9110, section 9.2.1).

@@ -1,6 +1,7 @@
 #include "core/http/router.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstring>
 #include <deque>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "core/base/ascii.hpp"
+#include "core/base/short_text.hpp"
 #include "core/http/field.hpp"
 
 // A tree of segments. A node stands for one sequence of segment kinds, so it is only ever compared
@@ -56,12 +58,7 @@ struct Node {
     }
 };
 
-struct Wanted {
-    Method known;
-    std::string_view name;
-};
-
-const Endpoint* choose(const Endpoints& ends, const Wanted& method) noexcept {
+const Endpoint* choose(const Endpoints& ends, const WantedMethod& method) noexcept {
     const Endpoint* get = nullptr;
     const Endpoint* any = nullptr;
     for (const auto& end : ends) {
@@ -87,33 +84,58 @@ void lead_to(const Endpoint& end, RouteMatch& out) noexcept {
 /// of these. What is here is in the tree, too.
 class WholePaths {
 public:
+    /// Also after each change to `ends`.
     void add(std::string_view path, const Endpoints& ends) {
-        if (find(path) != nullptr) return;
-        paths_.push_back({std::string(path), &ends});
-        // At most half full, so that a search soon meets an empty place.
-        places_.assign(std::bit_ceil(paths_.size() * 2), nullptr);
-        for (const auto& known : paths_) {
-            std::size_t i = hash(known.path);
-            while (places_[i & (places_.size() - 1)] != nullptr) ++i;
-            places_[i & (places_.size() - 1)] = &known;
+        Path* known = find(path);
+        if (known == nullptr) {
+            known = &paths_.emplace_back(Path{std::string(path), &ends, {}});
+            place_all();
+        }
+        for (std::size_t method = 1; method < method_count; ++method) {
+            known->by_method[method] = choose(ends, {static_cast<Method>(method), {}});
         }
     }
-    const Endpoints* find(std::string_view path) const noexcept {
-        if (places_.empty()) return nullptr;
-        for (std::size_t i = hash(path);; ++i) {
-            const Path* known = places_[i & (places_.size() - 1)];
-            if (known == nullptr) return nullptr;
-            if (known->path == path) return known->ends;
-        }
+    const Endpoint* match(std::string_view path, const WantedMethod& method) const noexcept {
+        const Path* known = find(path);
+        if (known == nullptr) return nullptr;
+        return method.known == Method::other
+                   ? choose(*known->ends, method)
+                   : known->by_method[static_cast<std::size_t>(method.known)];
     }
 
 private:
     struct Path {
         std::string path;
         const Endpoints* ends;
+        std::array<const Endpoint*, method_count> by_method; // of the methods with a name of ours
     };
 
-    /// Eight bytes at a time. The patterns are the program's own: nobody chooses them to collide.
+    Path* find(std::string_view path) const noexcept {
+        for (std::size_t i = hash(path);; ++i) {
+            Path* known = places_[i & mask_];
+            if (known == nullptr) return nullptr;
+            if (known->path.size() == path.size() && same(path, known->path.data())) return known;
+        }
+    }
+    void place_all() {
+        // At most half full, so that a search soon meets an empty place.
+        places_.assign(std::bit_ceil(paths_.size() * 2), nullptr);
+        mask_ = places_.size() - 1;
+        for (Path& known : paths_) {
+            std::size_t i = hash(known.path);
+            while (places_[i & mask_] != nullptr) ++i;
+            places_[i & mask_] = &known;
+        }
+    }
+
+    template <class Word>
+    static std::uint64_t load(const char* from) noexcept {
+        Word word;
+        std::memcpy(&word, from, sizeof word);
+        return word;
+    }
+    /// Words at a time; what is left is read as two that overlap. The patterns are the program's
+    /// own: nobody chooses them to collide.
     static std::size_t hash(std::string_view path) noexcept {
         constexpr std::uint64_t factor = 0x9e3779b97f4a7c15ULL;
         std::uint64_t sum = path.size();
@@ -121,25 +143,27 @@ private:
             sum = (sum ^ word) * factor;
             sum ^= sum >> 32;
         };
-        for (; path.size() >= 8; path.remove_prefix(8)) {
-            std::uint64_t word;
-            std::memcpy(&word, path.data(), 8);
-            mix(word);
+        for (; path.size() > 8; path.remove_prefix(8)) mix(load<std::uint64_t>(path.data()));
+        const char* const last = path.data() + path.size();
+        if (path.size() >= 4) {
+            mix(load<std::uint32_t>(path.data()) << 32 | load<std::uint32_t>(last - 4));
+        } else if (path.size() >= 2) {
+            mix(load<std::uint16_t>(path.data()) << 32 | load<std::uint16_t>(last - 2));
+        } else if (!path.empty()) {
+            mix(load<std::uint8_t>(path.data()));
         }
-        std::uint64_t rest = 0;
-        for (char c : path) rest = rest << 8 | static_cast<unsigned char>(c);
-        mix(rest);
         return static_cast<std::size_t>(sum);
     }
 
     std::deque<Path> paths_; // places point into it
-    std::vector<const Path*> places_;
+    std::vector<Path*> places_{nullptr};
+    std::size_t mask_ = 0;
 };
 
 /// One walk down the tree. `positions` are the parameters on the way to where the walk is.
 struct Walk {
     std::string_view path;
-    Wanted method;
+    WantedMethod method;
     RouteMatch& out;
     std::uint32_t params = 0;
     bool path_matched = false;
@@ -302,27 +326,31 @@ Result<void> Router::add(std::string_view method, std::string_view pattern, std:
             }
         }
         if (place == nullptr) place = &node->ends;
-        if (endpoint->params.empty()) tree_->whole.add(pattern, *place);
     }
     for (const auto& end : *place) {
         if (end->method == method) {
             return fail(ErrorKind::state, "this method and pattern have a route already");
         }
     }
+    const bool literal = pattern != "*" && endpoint->params.empty();
     place->push_back(std::move(endpoint));
+    if (literal) tree_->whole.add(pattern, *place);
     return {};
 }
 
 RouteOutcome Router::match(Method method, std::string_view method_name, std::string_view path,
                            RouteMatch& out) const noexcept {
     // A pattern of literals beats all others, so the tree need not be asked.
-    if (const Endpoints* ends = tree_->whole.find(path)) {
-        if (const Endpoint* end = choose(*ends, {method, method_name})) {
-            lead_to(*end, out);
-            return RouteOutcome::found;
-        }
+    if (const Endpoint* end = tree_->whole.match(path, {method, method_name})) [[likely]] {
+        lead_to(*end, out);
+        return RouteOutcome::found;
     }
-    Walk walk{path, {method, method_name}, out};
+    return search({method, method_name}, path, out);
+}
+
+RouteOutcome Router::search(WantedMethod method, std::string_view path,
+                            RouteMatch& out) const noexcept {
+    Walk walk{path, method, out};
     if (!path.empty() && path.front() == '/' && walk.visit(tree_->root, 1))
         return RouteOutcome::found;
     if (walk.take(tree_->otherwise)) return RouteOutcome::found;

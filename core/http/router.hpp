@@ -38,6 +38,12 @@ struct RouteMatch {
 
 enum class RouteOutcome : std::uint8_t { found, no_path, no_method };
 
+/// A request's method: the name counts where it is not a known one.
+struct WantedMethod {
+    Method known;
+    std::string_view name;
+};
+
 class Router {
 public:
     Router();
@@ -59,6 +65,8 @@ public:
 
 private:
     struct Tree;
+    [[gnu::noinline]] RouteOutcome search(WantedMethod method, std::string_view path,
+                                          RouteMatch& out) const noexcept;
     std::unique_ptr<Tree> tree_;
 };
 

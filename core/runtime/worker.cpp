@@ -66,17 +66,14 @@ WallTime Worker::wall() noexcept {
     return wall_;
 }
 
-std::string_view Worker::http_date() noexcept {
-    // The monotonic clock, which is there anyway, says when the next second begins.
-    if (now_ >= date_until_) {
-        const WallTime at = wall();
-        if (at.seconds != date_second_) {
-            date_second_ = at.seconds;
-            render_http_date(at.seconds, date_);
-        }
-        date_until_ = now_ + Duration(1'000'000'000 - at.nanos);
+void Worker::render_date() noexcept {
+    const WallTime at = wall();
+    if (at.seconds != date_second_) {
+        date_second_ = at.seconds;
+        render_http_date(at.seconds, date_);
     }
-    return {date_.data(), date_.size()};
+    // The monotonic clock, which is read anyway, says when the next second begins.
+    date_until_ = now_ + Duration(1'000'000'000 - at.nanos);
 }
 
 namespace {

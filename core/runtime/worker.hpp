@@ -194,7 +194,11 @@ public:
     std::span<char> receive_buffer() noexcept { return {receive_.get(), receive_bytes}; }
     std::span<char> cork_buffer() noexcept { return {cork_.get(), cork_bytes}; }
     /// `Date` as RFC 9110 writes it ("Sun, 06 Nov 1994 08:49:37 GMT"), rendered once a second.
-    std::string_view http_date() noexcept;
+    std::string_view http_date() noexcept {
+        if (now_ >= date_until_) [[unlikely]]
+            render_date();
+        return {date_.data(), date_.size()};
+    }
 
     // -- running ------------------------------------------------------------------------------
     /// Called once on the worker's thread when it ends, as the last thing. Set before it runs.
@@ -229,6 +233,7 @@ private:
     void note_work() noexcept {
         if (outside_) wake_once();
     }
+    [[gnu::noinline]] void render_date() noexcept;
     bool has_work() const noexcept { return !run_queue_.empty() || !deferred_.empty(); }
     std::optional<Duration> longest_wait(std::optional<Duration> timeout) noexcept;
     Result<std::size_t> select(std::optional<Duration> timeout);
