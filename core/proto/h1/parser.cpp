@@ -67,21 +67,29 @@ Event Parser::go_on(std::string_view& input) noexcept {
 }
 
 Event Parser::begin_head(std::string_view& input) noexcept {
-    if (!scratch_->ready(*limits_)) return refuse(refusals::no_memory);
+    if (!scratch_->ready(*limits_)) [[unlikely]]
+        return refuse(refusals::no_memory);
     if (role_ == Role::client || leading_ == Leading::cr) return read_head(input);
     http::HeadView& head = scratch_->head_;
-    const std::string_view text =
-        input.substr(0, std::min<std::size_t>(input.size(), limits_->header_bytes_max));
+    const std::string_view text{input.data(),
+                                std::min<std::size_t>(input.size(), limits_->header_bytes_max)};
     const std::size_t line = read_plain_line(text, *limits_, head);
     if (line == 0) return read_head(input);
+    const std::size_t size =
+        scratch_->memo_.recall(text, line, head, scratch_->fields_.data(), framing_);
+    if (size == 0) return read_fields(input, text, line);
+    input.remove_prefix(size);
+    return begin_bodyless();
+}
+
+/// Goes on behind the request line, which was read.
+Event Parser::read_fields(std::string_view& input, std::string_view text,
+                          std::size_t line) noexcept {
     FieldMemo& memo = scratch_->memo_;
-    http::FieldRef* const fields = scratch_->fields_.data();
-    if (const std::size_t size = memo.recall(text, line, head, fields, framing_)) {
-        input.remove_prefix(size);
-        return begin_bodyless();
-    }
+    http::HeadView& head = scratch_->head_;
     memo.forget();
-    const std::size_t size = read_plain_fields(text, line, *limits_, head, fields);
+    const std::size_t size =
+        read_plain_fields(text, line, *limits_, head, scratch_->fields_.data());
     if (size == 0) return read_head(input);
     input.remove_prefix(size);
     framing_ = {};

@@ -137,6 +137,8 @@ private:
     enum class Leading : std::uint8_t { none, cr, crlf };
 
     Event begin_head(std::string_view& input) noexcept;
+    [[gnu::noinline]] Event read_fields(std::string_view& input, std::string_view text,
+                                        std::size_t line) noexcept;
     Event begin_bodyless() noexcept;
     Event go_on(std::string_view& input) noexcept;
     Event read_head(std::string_view& input) noexcept;

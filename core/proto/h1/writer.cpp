@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/base/ascii.hpp"
+#include "core/base/short_text.hpp"
 #include "core/http/status.hpp"
 
 namespace hc::h1 {
@@ -17,43 +18,6 @@ using http::Field;
 using http::FieldName;
 using http::Method;
 using http::Version;
-
-/// Names and values are short: up to 32 bytes are copied by moves that overlap, without a call.
-[[gnu::always_inline]] inline char* put(char* out, std::string_view text) noexcept {
-    const char* from = text.data();
-    const std::size_t size = text.size();
-    if (size > 32) {
-        std::memcpy(out, from, size);
-    } else if (size >= 16) {
-        std::memcpy(out, from, 16);
-        std::memcpy(out + size - 16, from + size - 16, 16);
-    } else if (size >= 8) {
-        std::memcpy(out, from, 8);
-        std::memcpy(out + size - 8, from + size - 8, 8);
-    } else if (size >= 4) {
-        std::memcpy(out, from, 4);
-        std::memcpy(out + size - 4, from + size - 4, 4);
-    } else {
-        for (std::size_t i = 0; i < size; ++i) out[i] = from[i];
-    }
-    return out + size;
-}
-
-/// A text of a size known to the compiler: becomes a few moves.
-template <std::size_t N>
-char* put(char* out, const char (&text)[N]) noexcept {
-    std::memcpy(out, text, N - 1);
-    return out + N - 1;
-}
-
-constexpr std::size_t digits_max = 20;
-char* put_number(char* out, std::uint64_t n) noexcept {
-    if (n < 10) {
-        *out = static_cast<char>('0' + n);
-        return out + 1;
-    }
-    return std::to_chars(out, out + digits_max, n).ptr;
-}
 
 // -- status lines ---------------------------------------------------------------------------------
 
@@ -163,9 +127,13 @@ bool lists_close(std::string_view value) noexcept {
     return false;
 }
 
-/// The number of a field's name, or nothing when it may not be sent: no token, or one that is given
-/// with the number of another. The writer trusts numbers, so that it need not look names up again.
-[[gnu::always_inline]] inline std::optional<FieldName> sound_name(const Field& field) noexcept {
+/// The number of a field's name, or nothing when it may not be sent: null where there is a length,
+/// no token, or one that is given with the number of another. The writer trusts numbers, so that it
+/// need not look names up again.
+std::optional<FieldName> sound_name(const Field& field) noexcept {
+    if (field.name_data == nullptr || (field.value_data == nullptr && field.value_size > 0)) {
+        return std::nullopt;
+    }
     if (field.token == 0) {
         const FieldName name = http::lookup_field(field.name());
         if (name == FieldName::other && !http::is_field_name(field.name())) return std::nullopt;
@@ -178,7 +146,8 @@ bool lists_close(std::string_view value) noexcept {
 
 std::unexpected<Error> bad_field(const Field& field, std::string_view what) {
     std::string message = "field \"";
-    for (char c : field.name().substr(0, 64)) message += c > 0x20 && c < 0x7f ? c : '?';
+    const std::string_view name = field.name_data != nullptr ? field.name() : std::string_view{};
+    for (char c : name.substr(0, 64)) message += c > 0x20 && c < 0x7f ? c : '?';
     message += "\": ";
     message += what;
     return fail(ErrorKind::invalid, std::move(message));
@@ -302,7 +271,7 @@ char* write_response_head(char* out, int status, std::span<const Field> fields,
 namespace {
 
 /// A field that only has to be copied, checked as examine() would; nullptr when it is another.
-[[gnu::always_inline]] inline char* put_plain_field(char* out, const Field& field) noexcept {
+char* put_plain_field(char* out, const Field& field) noexcept {
     const std::optional<FieldName> name = sound_name(field);
     if (!name || parts[static_cast<std::size_t>(*name)] != Part::user) return nullptr;
     if (!http::is_field_value(field.value())) return nullptr;
@@ -311,27 +280,27 @@ namespace {
 
 } // namespace
 
-std::size_t plain_answer_bound(std::span<const Field> fields, std::string_view body,
-                               std::string_view server) noexcept {
-    std::size_t size = response_head_bound(200, {}, server) + body.size();
-    for (const Field& field : fields) size += field.name_size + field.value_size + around_field;
-    return size;
-}
-
-char* write_plain_answer(char* out, int status, std::span<const Field> fields,
-                         std::string_view body, bool close, std::string_view date,
-                         std::string_view server) noexcept {
-    if (status < 200 || status > status_max || http::never_has_body(status)) return nullptr;
+PlainHead write_plain_head(char* out, int status, std::span<const Field> fields,
+                           std::string_view date, std::string_view server) noexcept {
+    if (status < 200 || status > status_max || http::never_has_body(status)) return {};
+    const auto here = [begin = out](const char* at) {
+        return static_cast<std::uint32_t>(at - begin);
+    };
+    PlainHead head;
     out = put_status_line(out, status);
-    if (!date.empty()) out = put(put(put(out, "Date: "), date), "\r\n");
+    if (!date.empty()) {
+        out = put(out, "Date: ");
+        head.date_at = here(out);
+        out = put(put(out, date), "\r\n");
+    }
     if (!server.empty()) out = put(put(put(out, "Server: "), server), "\r\n");
+    head.fields_at = here(out);
     for (const Field& field : fields) {
         out = put_plain_field(out, field);
-        if (out == nullptr) return nullptr;
+        if (out == nullptr) return {};
     }
-    out = put(put_number(put(out, "Content-Length: "), body.size()), "\r\n");
-    if (close) out = put(out, "Connection: close\r\n");
-    return put(put(out, "\r\n"), body);
+    head.end = out;
+    return head;
 }
 
 std::size_t interim_head_bound(const FieldFacts& facts, std::string_view upgrade) noexcept {

@@ -62,15 +62,15 @@ std::size_t response_head_bound(int status, const FieldFacts& facts,
 char* write_response_head(char* out, int status, std::span<const http::Field> fields,
                           const FieldFacts& facts, const AnswerPlan& plan, std::string_view date,
                           std::string_view server) noexcept;
-/// The common answer in one go, head and body: any status that has a body, to a request of HTTP/1.1
-/// that was neither HEAD nor CONNECT, with fields that are all the user's own. Writes what the
-/// functions above would have written, up to plain_answer_bound() bytes, and gives their end; or
-/// nullptr when it is not for here, or wrong: then they decide.
-std::size_t plain_answer_bound(std::span<const http::Field> fields, std::string_view body,
-                               std::string_view server) noexcept;
-char* write_plain_answer(char* out, int status, std::span<const http::Field> fields,
-                         std::string_view body, bool close, std::string_view date,
-                         std::string_view server) noexcept;
+/// The beginning of a head, up to the last of the fields, when all of these are the user's own and
+/// the status is one that has a body.
+struct PlainHead {
+    char* end = nullptr;         // nullptr: it is another head, or a wrong one
+    std::uint32_t date_at = 0;   // where the date stands; 0 without one
+    std::uint32_t fields_at = 0; // where the fields begin
+};
+PlainHead write_plain_head(char* out, int status, std::span<const http::Field> fields,
+                           std::string_view date, std::string_view server) noexcept;
 /// An interim head (100, 103; 101 with `upgrade` naming the protocol).
 std::size_t interim_head_bound(const FieldFacts& facts, std::string_view upgrade) noexcept;
 char* write_interim_head(char* out, int status, std::span<const http::Field> fields,
