@@ -12,6 +12,7 @@
 #include "core/base/limits.hpp"
 #include "core/base/log.hpp"
 #include "core/link/exchange.hpp"
+#include "core/proto/h1/answer_memo.hpp"
 #include "core/proto/h1/parser.hpp"
 #include "core/runtime/worker.hpp"
 
@@ -91,8 +92,8 @@ public:
     const ConnectionLimits& limits;
     Dispatcher& dispatcher;
     Counters& counters;
-    const Duration shortest_timeout; // of those that `limits` sets; the longest there is when none
-    std::string server_name;         // the Server field; empty for none
+    const Duration shortest_timeout;  // of those that `limits` sets; the longest there is when none
+    std::string server_name;          // the Server field; empty for none
     bool send_date = true;
     bool half_close_is_gone = false;
     bool draining = false;
@@ -101,6 +102,7 @@ public:
     IntrusiveList<Connection, ConnectionNode> connections;
     IntrusiveList<Exchange, ExchangeNode> exchanges;
     h1::HeadScratch scratch;
+    h1::AnswerMemo answers;
 
     /// Memory for one exchange, from what earlier ones left.
     void* exchange_memory() noexcept;

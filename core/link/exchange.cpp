@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "core/link/context.hpp"
 
@@ -38,13 +39,15 @@ Exchange::~Exchange() {
     if (match_ != &no_match) delete match_;
 }
 
-void Exchange::drop_hold() noexcept {
+[[gnu::always_inline]] inline void Exchange::drop_last_hold() noexcept {
     if (--holds_ > 0) return;
     ConnectionContext& context = context_;
     context.counters.requests_active.sub();
     this->~Exchange();
     context.exchange_memory_back(this);
 }
+
+void Exchange::drop_hold() noexcept { drop_last_hold(); }
 
 void Exchange::release() {
     if (released_) return;
@@ -63,7 +66,7 @@ void Exchange::release() {
 void Exchange::detach() noexcept {
     if (driver_ == nullptr) return;
     driver_ = nullptr;
-    drop_hold();
+    drop_last_hold();
 }
 
 /// What the last unpin of a released exchange sends to the worker.
@@ -123,9 +126,8 @@ void Exchange::call_user(Call&& call) {
 
 void Exchange::begin(const http::HeadView& lent, bool secure, bool ended) {
     const Hold hold(*this);
-    const http::HeadView view = lent; // of its own: the scratch it is in may be used again
     http::RouteMatch match;
-    head_ = &view;
+    head_ = &lent;
     match_ = &match;
     secure_ = secure;
     request_ended_ = end_reported_ = ended;
@@ -133,11 +135,14 @@ void Exchange::begin(const http::HeadView& lent, bool secure, bool ended) {
     if (user_ != nullptr && !released_) {
         call_user([&](ExchangeUser& user) { user.on_request(*this, ended); });
     }
-    // What was lent is not ours to keep.
-    head_ = &http::OwnedHead::none;
-    match_ = &no_match;
-    if (released_ && !context_.keeps_heads) return;
-    owned_head_ = http::OwnedHead(view);
+    match_ = &no_match;                             // what was lent is not ours to keep
+    if (released_ && !context_.keeps_heads) return; // and nobody will look at the head
+    keep_head(lent, match);
+}
+
+/// What was lent to begin() is wanted longer.
+void Exchange::keep_head(const http::HeadView& lent, const http::RouteMatch& match) {
+    owned_head_ = http::OwnedHead(lent);
     head_ = &owned_head_.view();
     if (released_) return;
     if (match.param_count > 0) match_ = new http::RouteMatch(match);
@@ -221,14 +226,16 @@ void Exchange::run_deferred() {
     }
 }
 
+/// For the log and the counters.
+inline void Exchange::report_finished() noexcept {
+    if (!std::exchange(finished_reported_, true)) context_.dispatcher.finished(*this);
+}
+
 void Exchange::report_closed(ErrorKind why) {
     if (closed_) return;
     closed_ = true;
     close_reason_ = why;
-    if (!finished_reported_) {
-        finished_reported_ = true;
-        context_.dispatcher.finished(*this);
-    }
+    report_finished();
     if (!released_ && user_ != nullptr) {
         call_user([&](ExchangeUser& user) { user.on_closed(*this, why); });
     }
@@ -236,6 +243,10 @@ void Exchange::report_closed(ErrorKind why) {
 
 void Exchange::complete() {
     if (closed_ || close_reason_ != ErrorKind::ok) return;
+    if (released_) [[likely]] { // no user to call
+        closed_ = true;
+        return report_finished();
+    }
     const Hold hold(*this);
     report_closed(ErrorKind::ok);
 }

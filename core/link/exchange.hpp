@@ -190,7 +190,7 @@ public:
         route_ = route;
     }
     /// Answers 503 with Retry-After and releases: the handlers are busy. Counted as refused.
-    void refuse_overload();
+    [[gnu::cold]] void refuse_overload();
     int status() const noexcept { return status_; } // of the answer; 0 before
     std::uint64_t body_bytes_sent() const noexcept { return body_sent_; }
     Instant started() const noexcept { return started_; }
@@ -199,7 +199,8 @@ public:
     /// Makes an exchange in the context's memory, with an id; nullptr when ids or memory run out.
     static Exchange* create(ConnectionContext& context, ExchangeDriver& driver);
     /// The request's head, lent: dispatches, calls on_request, then moves the head into memory of
-    /// its own when the exchange lives on.
+    /// its own when the exchange lives on. The view and what it points to stay as they are until
+    /// this returns: no other head is parsed into the same memory meanwhile.
     void begin(const http::HeadView& lent, bool secure, bool ended);
     /// Body bytes, lent. The caller stops reading while over_buffer() says so.
     void push_body(std::string_view bytes);
@@ -241,12 +242,15 @@ private:
     class Quiet;
     template <class Call>
     void call_user(Call&& call);
+    [[gnu::noinline]] void keep_head(const http::HeadView& lent, const http::RouteMatch& match);
     void pump();
     void pump_later();
     ErrorKind after_answer(ErrorKind result, bool fin, SendFlags flags);
     ErrorKind before_send() noexcept;
-    void report_closed(ErrorKind why);
-    void drop_hold() noexcept;
+    [[gnu::noinline]] void report_closed(ErrorKind why);
+    inline void report_finished() noexcept;
+    [[gnu::noinline]] void drop_hold() noexcept;
+    inline void drop_last_hold() noexcept; // the same, where it mostly is the last
     void publish_queued() noexcept;
 
     std::uint32_t route_ = 0;

@@ -34,7 +34,7 @@ std::string_view H1Driver::date() const noexcept {
 void H1Driver::output_begins() {
     if (transport_->queued() > 0) return;
     output_at_ = context_.worker.now();
-    rearm();
+    if (!in_process_) rearm(); // else who called process() does
 }
 
 /// The common answer, checked and written in one go. False: nothing was done.
@@ -45,10 +45,12 @@ bool H1Driver::respond_plainly(const http::HeadView& head, const Answer& answer)
         return false;
     }
     const bool close = close_after_ || context_.draining || rest_is_unwelcome();
-    char* const begin = transport_->reserve(
-        h1::plain_answer_bound(answer.fields, answer.body, context_.server_name));
-    char* const end = h1::write_plain_answer(begin, answer.status, answer.fields, answer.body,
-                                             close, date(), context_.server_name);
+    h1::AnswerMemo& memo = context_.answers;
+    const std::string_view server = context_.server_name;
+    const bool held = memo.holds(answer.status, answer.fields);
+    char* const begin = transport_->reserve(memo.bound(held, answer.fields, answer.body, server));
+    char* const end =
+        memo.write(begin, held, answer.status, answer.fields, answer.body, close, date(), server);
     if (end == nullptr) {
         transport_->commit(0);
         return false;
@@ -61,13 +63,17 @@ bool H1Driver::respond_plainly(const http::HeadView& head, const Answer& answer)
     body_suppressed_ = false;
     answer_body_ = h1::BodyKind::length;
     body_left_ = 0;
-    end_answer({});
+    note_answered();
     return true;
 }
 
 ErrorKind H1Driver::drive_respond(Exchange& exchange, const Answer& answer) {
     const http::HeadView& head = exchange.head();
-    if (respond_plainly(head, answer)) return ErrorKind::ok;
+    return respond_plainly(head, answer) ? ErrorKind::ok : respond_by_plan(head, answer);
+}
+
+/// Any answer: what it is to look like is decided first.
+ErrorKind H1Driver::respond_by_plan(const http::HeadView& head, const Answer& answer) {
     auto facts = h1::examine(answer.fields);
     if (!facts) return facts.error().kind;
     const std::uint64_t size = answer.body_size();
@@ -144,6 +150,10 @@ void H1Driver::end_answer(std::span<const http::Field> trailers) {
         char* begin = transport_->reserve(h1::last_chunk_bound(trailers));
         transport_->commit(static_cast<std::size_t>(h1::write_last_chunk(begin, trailers) - begin));
     }
+    note_answered();
+}
+
+void H1Driver::note_answered() {
     answered_ = true;
     if (!request_read_ && body_is_unwanted()) transport_->resume_reading();
     // Inside process() its loop settles; inside any other call of the user the pass's end does.
@@ -246,25 +256,26 @@ void H1Driver::drive_body_room(Exchange& exchange) {
 }
 
 void H1Driver::drive_released(Exchange& exchange) {
-    if (&exchange != exchange_) return;
-    if (!answered_) {
-        // Given up. A client that got nothing yet is told; one in the middle of an answer is cut
-        // off.
-        if (phase_ == Phase::tunnel) {
-            linger();
-        } else if (exchange.answer_begun()) {
-            lose_exchange(ErrorKind::cancelled);
-            vanish(true);
-        } else {
-            lose_exchange(ErrorKind::cancelled);
-            answer_simply(500, 0);
-            linger();
-        }
-        return;
-    }
+    const bool common = answered_ && request_read_ && in_process_; // the loop there settles
+    if (&exchange == exchange_ && !common) go_on_without(exchange);
+}
+
+/// The user has let go of the exchange under way.
+void H1Driver::go_on_without(const Exchange& exchange) {
+    if (!answered_) return give_up(exchange);
     if (!request_read_ && (in_process_ || stash_ == nullptr)) transport_->resume_reading();
-    if (in_process_) return; // the loop there settles
-    settle();
+    if (!in_process_) settle();
+}
+
+/// It is not answered. A client that got nothing yet is told; one in the middle of an answer is cut
+/// off.
+void H1Driver::give_up(const Exchange& exchange) {
+    if (phase_ == Phase::tunnel) return linger();
+    const bool begun = exchange.answer_begun();
+    lose_exchange(ErrorKind::cancelled);
+    if (begun) return vanish(true);
+    answer_simply(500, 0);
+    linger();
 }
 
 std::uint64_t H1Driver::drive_queued(const Exchange&) const noexcept {
@@ -273,13 +284,14 @@ std::uint64_t H1Driver::drive_queued(const Exchange&) const noexcept {
 
 void H1Driver::on_written() {
     output_at_ = context_.worker.now();
+    if (exchange_ != nullptr || phase_ != Phase::open) after_write();
+    rearm();
+}
+
+void H1Driver::after_write() {
     if (exchange_ != nullptr) exchange_->on_written();
     if (exchange_ != nullptr) settle();
-    if (phase_ == Phase::lingering && input_ended_ && transport_->queued() == 0) {
-        vanish(false);
-        return;
-    }
-    rearm();
+    if (phase_ == Phase::lingering && input_ended_ && transport_->queued() == 0) vanish(false);
 }
 
 } // namespace hc::link

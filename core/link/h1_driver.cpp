@@ -97,47 +97,45 @@ void H1Driver::linger() {
     rearm();
 }
 
+// -- the end of an exchange -----------------------------------------------------------------------
+
+[[gnu::always_inline]] inline void H1Driver::finish_exchange() {
+    Exchange& exchange = *exchange_;
+    exchange_ = nullptr;
+    exchange.complete();
+    exchange.detach();
+    head_request_ = false;
+    input_at_ = context_.worker.now(); // idle from now on
+    if (phase_ == Phase::gone) return;
+    if (close_after_ || phase_ == Phase::tunnel) {
+        linger();
+    } else if (!in_process_) {
+        if (stash_ != nullptr || transport_->reading_paused()) {
+            advance_later();
+        } else {
+            rearm();
+        }
+    } else if (stash_ == nullptr) {
+        // The loop in process() goes on by itself, but its input may be used up: then nobody else
+        // ends a pause that was for this exchange's sake.
+        transport_->resume_reading();
+    }
+}
+
+/// Ends the exchange under way when both of its sides are done and its user let go.
+[[gnu::always_inline]] inline void H1Driver::settle_inline() {
+    if (exchange_ == nullptr || !answered_) return;
+    // A tunnel lasts until both ends have ended it.
+    if (!request_read_ && (!close_after_ || phase_ == Phase::tunnel)) return;
+    if (!exchange_->released() && transport_->queued() == 0) {
+        exchange_->complete(); // the user may release it in here, which may finish it already
+    }
+    if (exchange_ != nullptr && exchange_->released()) finish_exchange();
+}
+
+void H1Driver::settle() { settle_inline(); }
+
 // -- input ----------------------------------------------------------------------------------------
-
-void H1Driver::on_data(std::string_view slice) {
-    context_.counters.bytes_received.add(slice.size());
-    // A head's time starts with its first byte, the first head's when the connection is accepted.
-    if (!in_head_ && requests_ > 0) input_at_ = context_.worker.now();
-    switch (phase_) {
-    case Phase::open:
-        if (stash_ == nullptr) process(slice);
-        if (!slice.empty()) stash(slice);
-        break;
-    case Phase::tunnel: take_body(slice); break;
-    case Phase::lingering:
-        discarded_ += slice.size();
-        if (discarded_ > context_.limits.discard_bytes_max) vanish(true);
-        break;
-    case Phase::gone: return;
-    }
-    rearm();
-}
-
-/// Parses until the input is used up or the request under way has to be answered first.
-void H1Driver::process(std::string_view& input) {
-    in_process_ = true;
-    while (phase_ == Phase::open && !(exchange_ != nullptr && request_read_) &&
-           !(input.empty() && parser_.idle()) && step(input)) {}
-    in_process_ = false;
-    if (phase_ == Phase::tunnel && !input.empty()) take_body(input);
-    if (phase_ != Phase::open) input = {};
-}
-
-bool H1Driver::step(std::string_view& input) {
-    switch (parser_.next(input)) {
-    case h1::Event::need_input: in_head_ = parser_.in_head(); return false;
-    case h1::Event::head: begin_exchange(); return true;
-    case h1::Event::body: take_body(parser_.body()); return true;
-    case h1::Event::end: end_request(); return true;
-    case h1::Event::error: refuse_request(parser_.refusal()); return false;
-    }
-    return false;
-}
 
 void H1Driver::begin_exchange() {
     const h1::Framing& framing = parser_.framing();
@@ -153,15 +151,65 @@ void H1Driver::begin_exchange() {
         close_after_ = true;
     }
     exchange_ = Exchange::create(context_, *this);
-    if (exchange_ == nullptr) {
-        context_.counters.requests_refused.add();
-        answer_simply(503, context_.retry_after_s);
-        linger();
-        return;
-    }
+    if (exchange_ == nullptr) [[unlikely]]
+        return refuse_overload();
     request_read_ = parser_.end_with_head();
     exchange_->begin(parser_.head(), false, framing.body == h1::BodyKind::none);
-    settle();
+    settle_inline();
+}
+
+bool H1Driver::step(std::string_view& input) {
+    switch (parser_.next(input)) {
+    case h1::Event::need_input: in_head_ = parser_.in_head(); return false;
+    case h1::Event::head: begin_exchange(); return true;
+    case h1::Event::body: take_body(parser_.body()); return true;
+    case h1::Event::end: end_request(); return true;
+    case h1::Event::error: refuse_request(parser_.refusal()); return false;
+    }
+    return false;
+}
+
+/// Parses until the input is used up or the request under way has to be answered first; gives what
+/// is left.
+std::string_view H1Driver::process(std::string_view input) {
+    in_process_ = true;
+    while (phase_ == Phase::open && !(exchange_ != nullptr && request_read_) &&
+           !(input.empty() && parser_.idle()) && step(input)) {}
+    in_process_ = false;
+    if (phase_ == Phase::tunnel && !input.empty()) take_body(input);
+    return phase_ == Phase::open ? input : std::string_view{};
+}
+
+void H1Driver::on_data(std::string_view slice) {
+    context_.counters.bytes_received.add(slice.size());
+    // A head's time starts with its first byte, the first head's when the connection is accepted.
+    if (!in_head_ && requests_ > 0) input_at_ = context_.worker.now();
+    if (phase_ == Phase::open && stash_ == nullptr) [[likely]] {
+        if (const std::string_view rest = process(slice); !rest.empty()) stash(rest);
+        rearm();
+    } else {
+        on_more_data(slice);
+    }
+}
+
+void H1Driver::on_more_data(std::string_view slice) {
+    switch (phase_) {
+    case Phase::open: stash(slice); break;
+    case Phase::tunnel: take_body(slice); break;
+    case Phase::lingering:
+        discarded_ += slice.size();
+        if (discarded_ > context_.limits.discard_bytes_max) vanish(true);
+        break;
+    case Phase::gone: return;
+    }
+    rearm();
+}
+
+/// No exchange can be made.
+void H1Driver::refuse_overload() {
+    context_.counters.requests_refused.add();
+    answer_simply(503, context_.retry_after_s);
+    linger();
 }
 
 void H1Driver::take_body(std::string_view bytes) {
@@ -221,7 +269,7 @@ void H1Driver::advance() {
             take_body(input);
             input = {};
         } else {
-            process(input);
+            input = process(input);
         }
         if (phase_ == Phase::lingering || phase_ == Phase::gone) break;
         stash_->consume(before - input.size());
@@ -282,41 +330,7 @@ void H1Driver::on_closed(ErrorKind why) {
     vanish(false);
 }
 
-// -- ends of an exchange --------------------------------------------------------------------------
-
-/// Ends the exchange under way when both of its sides are done and its user let go.
-void H1Driver::settle() {
-    if (exchange_ == nullptr || !answered_) return;
-    // A tunnel lasts until both ends have ended it.
-    if (!request_read_ && (!close_after_ || phase_ == Phase::tunnel)) return;
-    if (!exchange_->released() && transport_->queued() == 0) {
-        exchange_->complete(); // the user may release it in here, which may finish it already
-    }
-    if (exchange_ != nullptr && exchange_->released()) finish_exchange();
-}
-
-void H1Driver::finish_exchange() {
-    Exchange& exchange = *exchange_;
-    exchange_ = nullptr;
-    exchange.complete();
-    exchange.detach();
-    head_request_ = false;
-    input_at_ = context_.worker.now(); // idle from now on
-    if (phase_ == Phase::gone) return;
-    if (close_after_ || phase_ == Phase::tunnel) {
-        linger();
-    } else if (!in_process_) {
-        if (stash_ != nullptr || transport_->reading_paused()) {
-            advance_later();
-        } else {
-            rearm();
-        }
-    } else if (stash_ == nullptr) {
-        // The loop in process() goes on by itself, but its input may be used up: then nobody else
-        // ends a pause that was for this exchange's sake.
-        transport_->resume_reading();
-    }
-}
+// -- other ends -----------------------------------------------------------------------------------
 
 void H1Driver::lose_exchange(ErrorKind why) {
     if (exchange_ == nullptr) return;
@@ -399,13 +413,8 @@ H1Driver::Due H1Driver::due_once_written() const noexcept {
     return due;
 }
 
-/// Called whenever a time limit may begin. No limit ends sooner than the shortest there is, so a
-/// timer that fires before that is good for all of them, and a busy connection seldom touches it:
-/// expire() finds out what is due, and when.
-void H1Driver::rearm() {
-    if (phase_ == Phase::gone) return;
-    const Instant soon = context_.worker.now() + context_.shortest_timeout;
-    if (deadline() > soon) context_.worker.timers().set(*this, soon);
+void H1Driver::arm(Instant at) noexcept {
+    if (phase_ != Phase::gone) context_.worker.timers().set(*this, at);
 }
 
 void H1Driver::on_timer(runtime::Timer& timer) noexcept { static_cast<H1Driver&>(timer).expire(); }

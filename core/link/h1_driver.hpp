@@ -75,19 +75,24 @@ private:
     static void on_timer(runtime::Timer& timer) noexcept;
 
     // input
-    void process(std::string_view& input);
+    std::string_view process(std::string_view input);
     bool step(std::string_view& input);
+    [[gnu::noinline]] void on_more_data(std::string_view slice);
     void begin_exchange();
+    [[gnu::cold]] void refuse_overload();
     void take_body(std::string_view bytes);
     void end_request();
     bool body_is_unwanted() const noexcept;
-    void stash(std::string_view input);
+    [[gnu::noinline]] void stash(std::string_view input);
     void advance();
     void advance_later();
     bool waits_for_request() const noexcept;
     // ends
     void settle();
-    void finish_exchange();
+    inline void settle_inline(); // the same, for the way of most requests
+    [[gnu::noinline]] void go_on_without(const Exchange& exchange);
+    void give_up(const Exchange& exchange);
+    inline void finish_exchange();
     void lose_exchange(ErrorKind why);
     void refuse_request(const h1::Refusal& refusal);
     void answer_simply(int status, std::uint32_t retry_after_s);
@@ -98,8 +103,11 @@ private:
     void output_begins();
     std::string_view date() const noexcept;
     bool respond_plainly(const http::HeadView& head, const Answer& answer);
+    [[gnu::noinline]] ErrorKind respond_by_plan(const http::HeadView& head, const Answer& answer);
     void write_body(Chain* lent, std::string_view bytes);
     void end_answer(std::span<const http::Field> trailers);
+    void note_answered();
+    [[gnu::noinline]] void after_write();
     // time
     struct Due {
         enum Limit : std::uint8_t { write, lingering, header, idle, body, request };
@@ -108,7 +116,15 @@ private:
     };
     Due due() const noexcept;
     Due due_once_written() const noexcept;
-    void rearm();
+    /// Called whenever a time limit may begin. No limit ends sooner than the shortest there is, so a
+    /// timer that fires before that is good for all of them, and a busy connection seldom touches
+    /// it: expire() finds out what is due, and when.
+    void rearm() {
+        const Instant soon = context_.worker.now() + context_.shortest_timeout;
+        if (deadline() > soon) [[unlikely]]
+            arm(soon);
+    }
+    [[gnu::noinline]] void arm(Instant at) noexcept;
     void expire();
 
     ConnectionContext& context_;

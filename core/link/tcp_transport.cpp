@@ -37,14 +37,14 @@ TcpTransport::~TcpTransport() { close(); }
 // -- output --------------------------------------------------------------------------------------
 
 char* TcpTransport::reserve(std::size_t n) {
-    in_cork_ = false;
-    if (corked_ && out_.empty()) {
-        if (cork_used_ + n > runtime::Worker::cork_bytes) spill();
-        if (out_.empty() && n <= runtime::Worker::cork_bytes) {
-            in_cork_ = true;
-            return worker_.cork_buffer().data() + cork_used_;
-        }
-    }
+    in_cork_ = corked_ && out_.empty() && n <= runtime::Worker::cork_bytes - cork_used_;
+    if (in_cork_) [[likely]]
+        return worker_.cork_buffer().data() + cork_used_;
+    return reserve_in_chain(n);
+}
+
+char* TcpTransport::reserve_in_chain(std::size_t n) {
+    spill();
     return out_.reserve(n);
 }
 
@@ -91,8 +91,8 @@ void TcpTransport::spill() {
 }
 
 /// Writes the corked bytes; what the kernel does not take moves to out_, which is empty whenever
-/// there are corked bytes. False when the connection failed.
-bool TcpTransport::flush_cork() {
+/// there are corked bytes. Adds to `written`; false when the connection failed.
+bool TcpTransport::flush_cork(std::uint64_t& written) {
     if (cork_used_ == 0) return true;
     const sys::ConstBuffer piece{worker_.cork_buffer().data(), cork_used_};
     const sys::Io io = worker_.sockets().send(socket_, {&piece, 1});
@@ -102,6 +102,7 @@ bool TcpTransport::flush_cork() {
         return false;
     }
     const std::size_t taken = io.ok() ? io.bytes : 0;
+    written += taken;
     if (taken < piece.size) out_.append({piece.data + taken, piece.size - taken});
     return true;
 }
@@ -126,8 +127,7 @@ sys::Io TcpTransport::write_front(std::uint64_t& offered) {
     return worker_.sockets().send(socket_, {pieces.data(), count});
 }
 
-bool TcpTransport::flush_chain() {
-    std::uint64_t written = 0;
+bool TcpTransport::flush_chain(std::uint64_t& written) {
     while (!out_.empty()) {
         std::uint64_t offered = 0;
         const sys::Io io = write_front(offered);
@@ -149,13 +149,14 @@ bool TcpTransport::flush_chain() {
 
 void TcpTransport::flush() {
     if (closed_) return;
-    const std::uint64_t before = queued();
-    if (!flush_cork() || !flush_chain()) return;
-    if (out_.empty() && shutdown_wanted_ && !shutdown_done_) {
+    std::uint64_t written = 0;
+    if (!flush_cork(written)) return;
+    if (!out_.empty() && !flush_chain(written)) return;
+    if (shutdown_wanted_ && !shutdown_done_ && out_.empty()) {
         shutdown_done_ = true;
         worker_.sockets().shutdown_write(socket_);
     }
-    if (queued() < before) user_->on_written();
+    if (written > 0) user_->on_written();
 }
 
 void TcpTransport::run_deferred() {
@@ -166,6 +167,15 @@ void TcpTransport::run_deferred() {
 // -- input ---------------------------------------------------------------------------------------
 
 void TcpTransport::on_ready(const sys::Event& event) {
+    const bool plain = event.readable && !event.read_closed && !event.failed;
+    if (plain && out_.empty() && !closed_) [[likely]] {
+        read_some(false);
+    } else {
+        on_event(event);
+    }
+}
+
+void TcpTransport::on_event(const sys::Event& event) {
     if (closed_) return; // an event of this turn's batch from before
     if (event.read_closed) saw_end_ = true;
     // When both sides have ended in order that counts as failed, too.
@@ -185,10 +195,9 @@ void TcpTransport::on_ready(const sys::Event& event) {
 /// read from a stream socket means that it is drained, unless an end or an error waits behind it
 /// (`until_end`).
 void TcpTransport::read_some(bool until_end) {
-    std::uint64_t budget = limits_.read_turn_bytes_max;
     unread_ = true;
-    while (!paused_ && !ended_) {
-        if (budget == 0) {
+    for (std::uint64_t taken = 0; !paused_ && !ended_;) {
+        if (taken >= limits_.read_turn_bytes_max) {
             schedule();
             return;
         }
@@ -198,11 +207,11 @@ void TcpTransport::read_some(bool until_end) {
         case sys::Io::Status::ok:
             lend({buffer.data(), io.bytes});
             if (closed_) return;
-            budget -= std::min<std::uint64_t>(budget, io.bytes);
             if (io.bytes < buffer.size() && !until_end) {
                 unread_ = false;
                 return;
             }
+            taken += io.bytes;
             break;
         case sys::Io::Status::would_block: unread_ = false; return;
         case sys::Io::Status::end:

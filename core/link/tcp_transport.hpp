@@ -48,14 +48,17 @@ private:
 
     void on_ready(const sys::Event& event) override;
     void run_deferred() override;
+    [[gnu::noinline]] void on_event(const sys::Event& event);
     void read_some(bool until_end);
     void lend(std::string_view slice);
+    [[gnu::noinline]] char* reserve_in_chain(std::size_t n);
     void spill();
     void flush();
-    bool flush_cork();
-    bool flush_chain();
+    bool flush_cork(std::uint64_t& written);
+    /// Not inlined, to keep its table of pieces out of flush().
+    [[gnu::noinline]] bool flush_chain(std::uint64_t& written);
     sys::Io write_front(std::uint64_t& offered);
-    void lose(ErrorKind why);
+    [[gnu::noinline]] void lose(ErrorKind why);
     void schedule();
 
     runtime::Worker& worker_;

@@ -310,9 +310,10 @@ Metrics Server::metrics() const {
         sum.bytes_received += counters.bytes_received.get();
         sum.bytes_sent += counters.bytes_sent.get();
         for (std::size_t i = 0; i < share->latency.size(); ++i) {
-            sum.latency.counts[i] += share->latency[i].get();
+            const std::uint64_t count = share->latency[i].get();
+            sum.latency.counts[i] += count;
+            sum.latency.count += count;
         }
-        sum.latency.count += share->latency_count.get();
         sum.latency.sum_us += share->latency_sum_us.get();
     }
     return sum;

@@ -26,7 +26,6 @@ class WorkerServer;
 struct alignas(64) Share {
     link::Counters counters;
     std::array<link::Counter, Histogram::buckets> latency;
-    link::Counter latency_count;
     link::Counter latency_sum_us;
 };
 

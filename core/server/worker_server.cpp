@@ -154,19 +154,24 @@ void WorkerServer::disconnected(const link::Endpoint& peer) noexcept {
 // -- exchanges ------------------------------------------------------------------------------------
 
 void WorkerServer::dispatch(link::Exchange& exchange, http::RouteMatch& match) {
-    if (share_.counters.requests_active.get() > exchanges_max_) {
+    if (share_.counters.requests_active.get() > exchanges_max_) [[unlikely]] {
         exchange.refuse_overload();
         return;
     }
     const http::HeadView& head = exchange.head();
-    const std::string_view path = head.text(head.path);
-    switch (state_->router.match(head.method, head.text(head.method_name), path, match)) {
-    case http::RouteOutcome::found:
+    const auto outcome =
+        state_->router.match(head.method, head.text(head.method_name), head.text(head.path), match);
+    if (outcome == http::RouteOutcome::found) [[likely]] {
         exchange.set_user(*state_->user_of(match.route), match.route);
-        return;
-    case http::RouteOutcome::no_path: answer(exchange, 404, {}); return;
-    case http::RouteOutcome::no_method: answer(exchange, 405, state_->router.allow(path)); return;
+    } else {
+        answer_unrouted(exchange, outcome);
     }
+}
+
+void WorkerServer::answer_unrouted(link::Exchange& exchange, http::RouteOutcome outcome) {
+    if (outcome == http::RouteOutcome::no_path) return answer(exchange, 404, {});
+    const http::HeadView& head = exchange.head();
+    answer(exchange, 405, state_->router.allow(head.text(head.path)));
 }
 
 /// An answer of the server's own.
@@ -185,22 +190,28 @@ void WorkerServer::answer(link::Exchange& exchange, int status, std::string_view
 
 /// The time for latencies: read once for several exchanges of a pass, again in the next pass.
 Instant WorkerServer::clock() noexcept {
-    if (clock_ < worker_.now() || ++clock_uses_ >= clock_share) {
-        clock_uses_ = 0;
-        clock_ = std::max(worker_.now(), worker_.system().clock().now());
-    }
+    if (clock_ < worker_.now() || ++clock_uses_ >= clock_share) [[unlikely]]
+        read_clock();
     return clock_;
 }
 
+void WorkerServer::read_clock() noexcept {
+    clock_uses_ = 0;
+    clock_ = std::max(worker_.now(), worker_.system().clock().now());
+}
+
 void WorkerServer::finished(link::Exchange& exchange) noexcept {
-    const auto status = static_cast<std::size_t>(exchange.status());
-    share_.counters.responses[std::min<std::size_t>(status / 100, 5)].add();
-    const std::int64_t ns = (clock() - exchange.started()).count();
-    const std::uint64_t us = ns > 0 ? static_cast<std::uint64_t>(ns) / 1000 : 0;
-    share_.latency[static_cast<std::size_t>(Histogram::bucket_of(us))].add();
-    share_.latency_count.add();
-    share_.latency_sum_us.add(us);
-    if (state_->options.access_log) log_access(exchange, us);
+    const auto status = static_cast<std::uint32_t>(exchange.status());
+    share_.counters.responses[std::min(status / 100, 5U)].add();
+    // Exchanges of one pass mostly share both of their times.
+    if (const Duration took = clock() - exchange.started(); took != latency_) {
+        latency_ = took;
+        latency_us_ = took.count() > 0 ? static_cast<std::uint64_t>(took.count()) / 1000 : 0;
+        latency_bucket_ = static_cast<std::uint32_t>(Histogram::bucket_of(latency_us_));
+    }
+    share_.latency[latency_bucket_].add();
+    share_.latency_sum_us.add(latency_us_);
+    if (state_->options.access_log) log_access(exchange, latency_us_);
 }
 
 void WorkerServer::log_access(const link::Exchange& exchange, std::uint64_t us) {

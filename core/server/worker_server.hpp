@@ -58,9 +58,11 @@ private:
     void close_doors();
     void drain_step() noexcept;
     void report_drained() noexcept;
+    [[gnu::noinline]] void answer_unrouted(link::Exchange& exchange, http::RouteOutcome outcome);
     void answer(link::Exchange& exchange, int status, std::string_view allow);
-    void log_access(const link::Exchange& exchange, std::uint64_t us);
+    [[gnu::noinline]] void log_access(const link::Exchange& exchange, std::uint64_t us);
     Instant clock() noexcept;
+    [[gnu::noinline]] void read_clock() noexcept;
 
     runtime::Worker& worker_;
     std::shared_ptr<Server::State> state_;
@@ -72,6 +74,9 @@ private:
     Instant hard_ = Instant::never();
     Instant clock_; // a recent reading, see clock()
     std::uint32_t clock_uses_ = 0;
+    std::uint32_t latency_bucket_ = 0; // of latency_, the last one that was counted
+    std::uint64_t latency_us_ = 0;
+    Duration latency_{0};
     std::uint32_t refusing_ = 0; // connections that only get their 503
     std::uint64_t reset_ = 0;
     std::uint64_t exchanges_max_ = 0;
