@@ -26,6 +26,19 @@ constexpr bool flags_are_sound(std::uint32_t flags, std::uint32_t allowed) noexc
     return (flags & HC_RELEASE) == 0 || (flags & HC_FIN) != 0;
 }
 
+/// The same of hc_respond, where an interim answer has no other flag: all of it in one look.
+constexpr bool respond_flags_are_sound(std::uint32_t flags) noexcept {
+    constexpr std::uint32_t sound = [] {
+        std::uint32_t set = 0;
+        for (std::uint32_t f = 0; f < 32; ++f) {
+            const bool good = flags_are_sound(f, HC_FIN | HC_RELEASE | HC_NOCOPY);
+            if (good || f == HC_INTERIM) set |= 1U << f;
+        }
+        return set;
+    }();
+    return flags < 32 && (sound >> flags & 1) != 0;
+}
+
 /// What hc_respond was given beside the answer.
 struct Terms {
     std::uint32_t flags = 0;
@@ -37,7 +50,7 @@ struct Terms {
 
 /// What has been sent is marked for other threads, when they are the ones that go on.
 ErrorKind noted(Exchange& exchange, ErrorKind kind, bool fin, bool released) noexcept {
-    if (kind != ErrorKind::ok || released || !tracked(exchange)) return kind;
+    if (released || kind != ErrorKind::ok || !tracked(exchange)) return kind;
     set(exchange, Bit::responded);
     if (fin) set(exchange, Bit::finished);
     return kind;
@@ -47,7 +60,7 @@ ErrorKind noted(Exchange& exchange, ErrorKind kind, bool fin, bool released) noe
 
 /// Bytes lent. When there are none the caller is told at once, before a release that the call may
 /// ask for (events leave at the end of the pass); else when they have been written.
-hc_status respond_lending(Exchange& exchange, Answer answer, const Terms& terms) {
+[[gnu::noinline]] hc_status respond_lending(Exchange& exchange, Answer answer, const Terms& terms) {
     const bool release = answer.flags.release;
     if (answer.body.empty()) {
         answer.flags.release = false;
@@ -66,8 +79,11 @@ hc_status respond_lending(Exchange& exchange, Answer answer, const Terms& terms)
 }
 
 hc_status respond_here(Exchange& exchange, const Answer& answer, const Terms& terms) {
-    if (terms.interim()) return status_of(exchange.interim(answer.status, answer.fields));
-    if (terms.lends()) return respond_lending(exchange, answer, terms);
+    if (terms.interim()) [[unlikely]] {
+        return status_of(exchange.interim(answer.status, answer.fields));
+    }
+    if (terms.lends()) [[unlikely]]
+        return respond_lending(exchange, answer, terms);
     const ErrorKind kind = exchange.respond(answer);
     return status_of(noted(exchange, kind, answer.flags.fin, answer.flags.release));
 }
@@ -208,21 +224,25 @@ using hc::link::Exchange;
 hc_status hc_respond(hc_exchange exchange, int32_t status, const hc_header* headers,
                      size_t nheaders, const void* body, size_t n, uint32_t flags, uint64_t token) {
     return barrier([&]() -> hc_status {
-        constexpr std::uint32_t allowed = HC_FIN | HC_INTERIM | HC_RELEASE | HC_NOCOPY;
-        const bool interim = (flags & HC_INTERIM) != 0;
-        if (!flags_are_sound(flags, allowed) || (interim && (flags != HC_INTERIM || n > 0)) ||
-            (body == nullptr && n > 0) || !fields_are_sound(headers, nheaders)) {
+        if (!respond_flags_are_sound(flags) || (body == nullptr && n > 0) ||
+            !are_given(headers, nheaders)) {
             return HC_E_INVALID;
         }
-        if (!interim && (status < 200 || status > 599)) return HC_E_INVALID;
-        const Answer answer{.status = status,
-                            .fields = fields_of(headers, nheaders),
-                            .body = view(body, n),
-                            .flags = send_flags(flags)};
-        const Terms terms{flags, token};
-        return on_exchange(
-            exchange, [&](Exchange& here) { return respond_here(here, answer, terms); },
-            [&](const Away& away) { return respond_away(away, answer, terms); });
+        if (flags == HC_INTERIM ? n > 0 : status < 200 || status > 599) return HC_E_INVALID;
+        // Copies, not references: what is referred to lives in memory, not in registers.
+        const auto answer = [=] {
+            return Answer{.status = status,
+                          .fields = fields_of(headers, nheaders),
+                          .body = view(body, n),
+                          .flags = send_flags(flags)};
+        };
+        if (Exchange* here = find_here(exchange)) [[likely]] {
+            return respond_here(*here, answer(), {flags, token});
+        }
+        return on_exchange_elsewhere(
+            exchange,
+            [=](Exchange& there) { return respond_here(there, answer(), {flags, token}); },
+            [=](const Away& away) { return respond_away(away, answer(), {flags, token}); });
     });
 }
 
@@ -277,7 +297,7 @@ hc_status hc_upgrade(hc_exchange exchange, int32_t status, const hc_header* head
                      size_t nheaders) {
     return barrier([&]() -> hc_status {
         const bool good_status = status == 101 || (status >= 200 && status <= 299);
-        if (!good_status || !fields_are_sound(headers, nheaders)) return HC_E_INVALID;
+        if (!good_status || !are_given(headers, nheaders)) return HC_E_INVALID;
         const auto fields = fields_of(headers, nheaders);
         return on_exchange(
             exchange,
@@ -299,7 +319,7 @@ hc_status hc_upgrade(hc_exchange exchange, int32_t status, const hc_header* head
 
 hc_status hc_finish(hc_exchange exchange, const hc_header* trailers, size_t ntrailers) {
     return barrier([&]() -> hc_status {
-        if (!fields_are_sound(trailers, ntrailers)) return HC_E_INVALID;
+        if (!are_given(trailers, ntrailers)) return HC_E_INVALID;
         const auto fields = fields_of(trailers, ntrailers);
         return on_exchange(
             exchange,

@@ -63,25 +63,38 @@ private:
     hc_exchange id_;
 };
 
+/// The exchange, when the calling thread runs its worker and nothing else stands in the way.
+inline link::Exchange* find_here(hc_exchange id) noexcept {
+    if (Shared::forked(id)) [[unlikely]]
+        return nullptr;
+    runtime::Worker* worker = runtime::Worker::current();
+    if (worker == nullptr || !worker->owns(id)) return nullptr;
+    return find(*worker, id);
+}
+
+/// on_exchange() where find_here() found nothing. A function of its own, so that calls on the
+/// worker pay nothing for it.
+template <class Here, class There>
+[[gnu::noinline]] hc_status on_exchange_elsewhere(hc_exchange id, Here&& here, There&& away) {
+    if (Shared::forked(id)) return HC_E_FORKED;
+    runtime::WorkerRef held = runtime::WorkerRef::of(id);
+    if (!held) return HC_E_GONE;
+    if (held->is_current()) { // stale, or the thread drives several runtimes
+        link::Exchange* exchange = find(*held, id);
+        return exchange == nullptr ? HC_E_GONE : here(*exchange);
+    }
+    link::PinnedExchange pinned = link::PinnedExchange::of(*held, id);
+    if (!pinned || !has(*pinned, Bit::known) || has(*pinned, Bit::released)) return HC_E_GONE;
+    return away(Away(held, pinned, id));
+}
+
 /// Runs `here(Exchange&)` or `away(const Away&)`; both give a status.
 template <class Here, class There>
 hc_status on_exchange(hc_exchange id, Here&& here, There&& away) noexcept {
     return barrier([&]() -> hc_status {
-        if (Shared::forked(id)) return HC_E_FORKED;
-        runtime::Worker* worker = runtime::Worker::current();
-        if (worker != nullptr && worker->owns(id)) [[likely]] {
-            link::Exchange* exchange = find(*worker, id);
-            return exchange == nullptr ? HC_E_GONE : here(*exchange);
-        }
-        runtime::WorkerRef held = runtime::WorkerRef::of(id);
-        if (!held) return HC_E_GONE;
-        if (held->is_current()) { // the thread drives several runtimes
-            link::Exchange* exchange = find(*held, id);
-            return exchange == nullptr ? HC_E_GONE : here(*exchange);
-        }
-        link::PinnedExchange pinned = link::PinnedExchange::of(*held, id);
-        if (!pinned || !has(*pinned, Bit::known) || has(*pinned, Bit::released)) return HC_E_GONE;
-        return away(Away(held, pinned, id));
+        if (link::Exchange* exchange = find_here(id)) [[likely]]
+            return here(*exchange);
+        return on_exchange_elsewhere(id, here, away);
     });
 }
 

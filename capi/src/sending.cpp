@@ -9,16 +9,6 @@
 
 namespace hc::capi {
 
-bool fields_are_sound(const hc_header* headers, std::size_t n) noexcept {
-    if (n > 0 && headers == nullptr) return false;
-    for (std::size_t i = 0; i < n; ++i) {
-        const hc_header& header = headers[i];
-        if (header.name.p == nullptr || (header.value.p == nullptr && header.value.n > 0))
-            return false;
-    }
-    return true;
-}
-
 KeptFields::KeptFields(std::span<const http::Field> source)
     : fields_(source.begin(), source.end()) {
     std::size_t size = 0;

@@ -131,18 +131,20 @@ void InlineUser::call(const hc_event& event, CallbackFrame& frame) noexcept {
     on_event_(arg_, &event);
 }
 
+/// A request that came up inside the callback of another: it needs memory of its own.
+void InlineUser::call_nested(const hc_event& event, CallbackFrame& frame) noexcept {
+    HeadTable own;
+    frame.scratch = &own;
+    call(event, frame);
+}
+
 void InlineUser::on_request(link::Exchange& exchange, bool ended) {
     make_known(exchange);
     PerWorker& here = workers_[exchange.worker().index()];
     const hc_event event = request_event(exchange, ended);
     CallbackFrame frame{.exchange = event.obj};
-    if (here.head_lent) {
-        // A request that came up inside the callback of another: it needs memory of its own.
-        HeadTable own;
-        frame.scratch = &own;
-        call(event, frame);
-        return;
-    }
+    if (here.head_lent) [[unlikely]]
+        return call_nested(event, frame);
     here.head_lent = true;
     frame.scratch = &here.head;
     call(event, frame);

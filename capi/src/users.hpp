@@ -84,6 +84,7 @@ private:
 
     void call(const hc_event& event) noexcept;
     void call(const hc_event& event, CallbackFrame& frame) noexcept;
+    [[gnu::noinline]] void call_nested(const hc_event& event, CallbackFrame& frame) noexcept;
 
     std::shared_ptr<Shared> shared_;
     void (*on_event_)(void*, const hc_event*);
