@@ -92,8 +92,8 @@ public:
     const ConnectionLimits& limits;
     Dispatcher& dispatcher;
     Counters& counters;
-    const Duration shortest_timeout;  // of those that `limits` sets; the longest there is when none
-    std::string server_name;          // the Server field; empty for none
+    const Duration shortest_timeout; // of those that `limits` sets; the longest there is when none
+    std::string server_name;         // the Server field; empty for none
     bool send_date = true;
     bool half_close_is_gone = false;
     bool draining = false;

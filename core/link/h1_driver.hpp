@@ -116,8 +116,8 @@ private:
     };
     Due due() const noexcept;
     Due due_once_written() const noexcept;
-    /// Called whenever a time limit may begin. No limit ends sooner than the shortest there is, so a
-    /// timer that fires before that is good for all of them, and a busy connection seldom touches
+    /// Called whenever a time limit may begin. No limit ends sooner than the shortest there is, so
+    /// a timer that fires before that is good for all of them, and a busy connection seldom touches
     /// it: expire() finds out what is due, and when.
     void rearm() {
         const Instant soon = context_.worker.now() + context_.shortest_timeout;
