@@ -1,5 +1,7 @@
 #include "capi/src/config_json.hpp"
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "capi/src/schema.hpp"
@@ -41,11 +43,20 @@ Result<void> set_value(Settings& settings, const std::string& key, const Json& v
     return set_option(settings, key, text.value_or(""));
 }
 
+/// Whether options have a key that begins with `key` and a dot.
+bool is_section(std::string_view key) {
+    return std::ranges::any_of(options(), [&](const Option& option) {
+        const std::string_view whole = option.key;
+        return whole.starts_with(key) && whole.substr(key.size()).starts_with('.');
+    });
+}
+
 Result<void> walk(Settings& settings, const Json& object, const std::string& prefix,
                   std::string& about) {
     for (const auto& [name, value] : object.items()) {
         const std::string key = prefix.empty() ? name : prefix + "." + name;
-        if (value.is_object()) {
+        // An empty object is one value, of no option; a full one may name what is wrong in it.
+        if (value.is_object() && (is_section(key) || !value.empty())) {
             if (auto ok = walk(settings, value, key, about); !ok) return ok;
             continue;
         }

@@ -318,6 +318,12 @@ void H1Driver::on_end() {
             vanish(cut);
             return;
         }
+        if (!request_read_ && !body_is_unwanted()) {
+            // Answered already, and the peer gets all of that; but its body has no end.
+            lose_exchange(ErrorKind::reset);
+            linger();
+            return;
+        }
         close_after_ = true;
         settle();
         break;

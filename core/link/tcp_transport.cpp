@@ -133,7 +133,8 @@ bool TcpTransport::flush_chain(std::uint64_t& written) {
         const sys::Io io = write_front(offered);
         if (io.status == sys::Io::Status::would_block) break; // the next edge continues
         if (!io.ok() || (io.bytes == 0 && offered > 0)) {
-            lose(ErrorKind::reset); // a failed write, or a file that became shorter
+            // The end of a file that became shorter is no fault of the peer's.
+            lose(io.status == sys::Io::Status::end ? ErrorKind::io : ErrorKind::reset);
             return false;
         }
         out_.consume(io.bytes);

@@ -76,6 +76,10 @@ TEST(Config, JsonTakesNestedAndWholeKeysAllOrNothing) {
     EXPECT_EQ(load(config.get(), R"({"runtime.workers": null})").status, HC_E_INVALID);
     EXPECT_EQ(load(config.get(), R"({"runtime.workers": [1, 2]})").status, HC_E_INVALID);
     EXPECT_EQ(load(config.get(), R"({"server.name": ["a", "b"]})").status, HC_E_INVALID);
+    EXPECT_EQ(load(config.get(), R"({"runtime": {}})").status, HC_OK);
+    EXPECT_EQ(load(config.get(), R"({"runtime.workers": {}})").status, HC_E_INVALID);
+    EXPECT_EQ(load(config.get(), R"({"server": {"name": {}}})").status, HC_E_INVALID);
+    EXPECT_EQ(load(config.get(), R"({"nothing": {}})").status, HC_E_NOT_FOUND);
     const Failure failure = load(config.get(), R"({"runtime": {"speed": 9}})");
     EXPECT_EQ(failure.status, HC_E_NOT_FOUND);
     EXPECT_EQ(failure.detail, "runtime.speed");

@@ -747,8 +747,8 @@ HC_API hc_status hc_send(hc_exchange exchange, const void* bytes, size_t n, uint
 
 /* Sends `length` bytes of a file from `offset`, as body bytes. The descriptor must stay open, and
  * is not moved, until HC_EV_SENT with `token` gives it back. When the file turns out to be shorter,
- * the exchange is reset. The range waits for the watermark as bytes do, but counts for no more than
- * 1 KiB of it, however long it is.
+ * the exchange is reset (HC_EV_CLOSED: HC_E_IO). The range waits for the watermark as bytes do, but
+ * counts for no more than 1 KiB of it, however long it is.
  * Errors: as hc_send; HC_E_INVALID for fd < 0 and for HC_NOCOPY. */
 HC_API hc_status hc_send_file(hc_exchange exchange, intptr_t fd, uint64_t offset, uint64_t length,
                               uint32_t flags, uint64_t token);

@@ -287,6 +287,23 @@ TEST(Ends, AnEndBehindACompleteRequestIsOnlyThat) {
     EXPECT_EQ(house.record(0).end, ErrorKind::ok);
 }
 
+TEST(Ends, AnEndInABodyThatIsWantedIsTold) {
+    House house;
+    house.script.on_head = [](Exchange& exchange, Record& record) {
+        exchange.grant(UINT64_MAX);
+        Script::answer(exchange, record);
+    };
+    auto peer = house.connect("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf");
+    ASSERT_TRUE(house.until([&] { return has(peer->received(), "/a|"); }, 1s));
+    ASSERT_FALSE(house.record(0).end);
+    peer->shutdown_write();
+    ASSERT_TRUE(house.until([&] { return peer->over(); }, 1s));
+    EXPECT_EQ(peer->error(), 0) << "the answer was complete";
+    EXPECT_EQ(house.record(0).body, "half");
+    EXPECT_EQ(house.record(0).end, ErrorKind::reset);
+    EXPECT_EQ(house.connections(), 0U);
+}
+
 TEST(Ends, AnEndMayBeTakenForAPeerThatIsGone) {
     House house;
     house.context().half_close_is_gone = true;

@@ -267,7 +267,7 @@ TEST(Send, AFileThatBecameShorterIsAReset) {
     auto peer = house.connect(get);
     ASSERT_TRUE(house.until([&] { return peer->over(); }, 5s));
     EXPECT_EQ(library.given_back, 1);
-    EXPECT_NE(house.record(0).end, ErrorKind::ok);
+    EXPECT_EQ(house.record(0).end, ErrorKind::io);
     EXPECT_NE(peer->error(), 0) << "an orderly end would be taken for the answer's";
 }
 
