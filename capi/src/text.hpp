@@ -3,7 +3,7 @@
 
 #include <httpcore/httpcore.h>
 
-#include <cstring>
+#include <algorithm>
 #include <string_view>
 
 namespace hc::capi {
@@ -13,7 +13,7 @@ inline hc_status give_text(std::string_view text, char* buf, size_t cap, size_t*
     if (need != nullptr) *need = text.size();
     if (buf == nullptr && cap > 0) return HC_E_INVALID;
     if (text.size() > cap) return HC_E_LIMIT;
-    if (!text.empty()) std::memcpy(buf, text.data(), text.size());
+    std::copy(text.begin(), text.end(), buf);
     if (text.size() < cap) buf[text.size()] = '\0';
     return HC_OK;
 }

@@ -28,8 +28,8 @@ constexpr std::array<std::uint8_t, 256> classes = [] {
         const char ch = static_cast<char>(c);
         if (ascii::is_alpha(ch) || ascii::is_digit(ch)) table[c] = unreserved;
     }
-    for (char c : std::string_view("-._~")) table[static_cast<std::size_t>(c)] = unreserved;
-    for (char c : std::string_view("!$&'()*+,;=")) table[static_cast<std::size_t>(c)] = sub_delim;
+    for (char c : std::string_view("-._~")) table[static_cast<unsigned char>(c)] = unreserved;
+    for (char c : std::string_view("!$&'()*+,;=")) table[static_cast<unsigned char>(c)] = sub_delim;
     table[':'] = colon;
     table['@'] = at_sign;
     table['/'] = slash;

@@ -255,12 +255,10 @@ void Exchange::fail(ErrorKind why) {
     const Hold hold(*this);
     if (closed_ || close_reason_ != ErrorKind::ok) return;
     close_reason_ = why;
-    if (released_) {
-        report_closed(why); // for the log only
-    } else if (in_call_) {
+    if (in_call_ && !released_) {
         pump_later();
     } else {
-        report_closed(why);
+        report_closed(why); // when released, for the log only
     }
 }
 

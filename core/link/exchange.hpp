@@ -123,6 +123,7 @@ protected:
 /// An exchange's place among those of its context.
 struct ExchangeNode : ListNode {};
 
+// NOLINTNEXTLINE(cppcoreguidelines-virtual-class-destructor): final, and only it ends itself
 class Exchange final : public ExchangeNode, private runtime::Deferred {
 public:
     // -- for users -------------------------------------------------------------------------------

@@ -69,14 +69,14 @@ public:
     /// The calling thread runs this seat's worker from now on.
     void enter() noexcept {
         if (here_ != this) before_ = std::exchange(here_, this);
-        owner_.store(&here_, std::memory_order_relaxed);
+        owner_.store(mark(), std::memory_order_relaxed);
     }
     /// It does no longer; current() is again the worker it was before.
     void leave() noexcept {
         owner_.store(nullptr, std::memory_order_relaxed);
         if (here_ == this) here_ = before_;
     }
-    bool is_current() const noexcept { return owner_.load(std::memory_order_relaxed) == &here_; }
+    bool is_current() const noexcept { return owner_.load(std::memory_order_relaxed) == mark(); }
 
     /// The worker that this thread entered last and still runs, or nullptr.
     static Worker* current() noexcept {
@@ -92,6 +92,9 @@ private:
     // A seat, not a worker: the worker may have been destroyed on another thread meanwhile.
     static inline constinit thread_local Seat* here_ __attribute__((tls_model("initial-exec"))) =
         nullptr;
+
+    /// What tells this thread from all others.
+    static const void* mark() noexcept { return static_cast<const void*>(&here_); }
 
     std::atomic<std::uint32_t> gate_{0};
     std::atomic<Worker*> worker_{nullptr};

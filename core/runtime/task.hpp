@@ -210,6 +210,7 @@ class FutureAwaiter {
 
 public:
     template <class G>
+        requires(!std::same_as<std::remove_cvref_t<G>, FutureAwaiter>)
     explicit FutureAwaiter(G&& future) : future_(std::forward<G>(future)) {}
 
     // The promise is not known before await_suspend, so the first poll is made there.

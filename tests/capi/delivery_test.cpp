@@ -110,7 +110,11 @@ TEST_P(DeliveryOf, HeadOutlivesTheCallbackAndIsReadElsewhere) {
     // On this thread, which is neither worker nor consumer. AGAIN while the callback still runs.
     ASSERT_TRUE(eventually([&] { return hc_head_get(exchange, &head) == HC_OK; }));
     EXPECT_EQ(text(head->path), "/there");
-    client.send(std::string(3'000, 'x')); // other input must not touch it
+    // Another head, longer and through the same receive buffer, must not touch it.
+    Client other(program.port());
+    other.send("GET /" + std::string(3'000, 'o') + " HTTP/1.1\r\nHost: other\r\n\r\n");
+    ASSERT_TRUE(journal.wait_for(HC_EV_REQUEST, 2));
+    EXPECT_EQ(text(head->path), "/there");
     EXPECT_EQ(text(head->query), "x");
     EXPECT_EQ(answer(exchange, "late"), HC_OK);
     EXPECT_EQ(read_response(client).body, "late");

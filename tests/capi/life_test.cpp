@@ -366,6 +366,37 @@ TEST_P(LifeOf, DrainResetsAtTheHardDeadline) {
     EXPECT_NE(journal.last(HC_EV_CLOSED).status, HC_OK);
 }
 
+/// Such a child has the thread that serves the exchange, as it was in the parent.
+TEST_P(LifeOf, AChildForkedInACallbackIsToldToo) {
+#if defined(__SANITIZE_THREAD__)
+    GTEST_SKIP() << "ThreadSanitizer cannot follow a fork of a program with threads";
+#endif
+    std::atomic<int> ended{-1};
+    Program program(GetParam(), [&](const hc_event& event) {
+        if (event.type == HC_EV_CLOSED) hc_release(event.obj);
+        if (event.type != HC_EV_REQUEST) return;
+        const pid_t child = ::fork();
+        if (child == 0) {
+            const hc_head* head = nullptr;
+            int bad = 0;
+            for (const hc_status status :
+                 {hc_head_get(event.obj, &head), answer(event.obj, "x"), hc_recv(event.obj, 1),
+                  hc_abort(event.obj, 0), hc_release(event.obj)}) {
+                bad += status == HC_E_FORKED ? 0 : 1;
+            }
+            ::_exit(bad);
+        }
+        int status = -1;
+        if (child > 0 && ::waitpid(child, &status, 0) == child) ended = status;
+        EXPECT_EQ(answer(event.obj, "from the parent"), HC_OK);
+    });
+    Client client(program.port());
+    client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    EXPECT_EQ(read_response(client).body, "from the parent");
+    EXPECT_TRUE(WIFEXITED(ended.load()));
+    EXPECT_EQ(WEXITSTATUS(ended.load()), 0);
+}
+
 TEST_P(LifeOf, AForkedChildIsToldAndOnlyLeaks) {
 #if defined(__SANITIZE_THREAD__)
     GTEST_SKIP() << "ThreadSanitizer cannot follow a fork of a program with threads";

@@ -46,7 +46,7 @@ constexpr std::array<std::uint8_t, 256> classes = [] {
         if (ascii::is_alpha(ch) || ascii::is_digit(ch)) table[c] |= host_char;
     }
     for (char c : std::string_view("-._~!$&'()*+,;="))
-        table[static_cast<std::size_t>(c)] |= host_char;
+        table[static_cast<unsigned char>(c)] |= host_char;
     return table;
 }();
 constexpr std::uint8_t class_of(char c) noexcept { return classes[static_cast<unsigned char>(c)]; }
