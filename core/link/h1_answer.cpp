@@ -155,7 +155,10 @@ void H1Driver::end_answer(std::span<const http::Field> trailers) {
 
 void H1Driver::note_answered() {
     answered_ = true;
-    if (!request_read_ && body_is_unwanted()) transport_->resume_reading();
+    if (!request_read_ && stash_ == nullptr && body_is_unwanted()) {
+        transport_->resume_reading();
+        input_at_ = context_.worker.now(); // nobody waited for the peer before
+    }
     // Inside process() its loop settles; inside any other call of the user the pass's end does.
     if (!in_process_) advance_later();
 }
@@ -263,7 +266,8 @@ void H1Driver::drive_released(Exchange& exchange) {
 /// The user has let go of the exchange under way.
 void H1Driver::go_on_without(const Exchange& exchange) {
     if (!answered_) return give_up(exchange);
-    if (!request_read_ && (in_process_ || stash_ == nullptr)) transport_->resume_reading();
+    if (phase_ == Phase::tunnel) return linger(); // the peer's end is waited for, but not for ever
+    if (!request_read_ && stash_ == nullptr) transport_->resume_reading();
     if (!in_process_) settle();
 }
 

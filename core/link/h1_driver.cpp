@@ -49,6 +49,8 @@ void H1Driver::vanish(bool reset) {
 
 void H1Driver::drain() noexcept {
     close_after_ = true;
+    // An answer that is out ends its connection now, also where the request goes on.
+    if (exchange_ != nullptr && answered_) advance_later();
     if (!waits_for_request()) return;
     if (requests_ == 0) {
         // It was accepted, so its first request may be on its way; it gets as long as any peer that
@@ -195,7 +197,7 @@ void H1Driver::on_data(std::string_view slice) {
 void H1Driver::on_more_data(std::string_view slice) {
     switch (phase_) {
     case Phase::open: stash(slice); break;
-    case Phase::tunnel: take_body(slice); break;
+    case Phase::tunnel: stash_ == nullptr ? take_body(slice) : stash(slice); break;
     case Phase::lingering:
         discarded_ += slice.size();
         if (discarded_ > context_.limits.discard_bytes_max) vanish(true);
@@ -219,7 +221,7 @@ void H1Driver::take_body(std::string_view bytes) {
         discarded_ += bytes.size();
         if (discarded_ > context_.limits.discard_bytes_max) close_after_ = true;
         // With the connection's end decided, the rest can wait until the user lets go.
-        if (close_after_) transport_->pause_reading();
+        if (close_after_ && phase_ == Phase::open) transport_->pause_reading();
     } else {
         exchange_->push_body(bytes);
         if (exchange_ != nullptr && exchange_->over_buffer() && !body_is_unwanted()) {
@@ -299,6 +301,10 @@ void H1Driver::on_end() {
     case Phase::gone: return;
     case Phase::tunnel:
         request_read_ = true;
+        if (stash_ != nullptr) { // comes first
+            advance_later();
+            break;
+        }
         exchange_->end_body({});
         settle();
         break;
@@ -315,8 +321,9 @@ void H1Driver::on_end() {
             // An orderly end would make the beginning of an answer look whole.
             const bool cut = exchange_->answer_begun() && (!answered_ || transport_->queued() > 0);
             lose_exchange(ErrorKind::reset);
-            vanish(cut);
-            return;
+            // What is queued now are the answers before it, which are whole.
+            if (!cut && transport_->queued() > 0) return linger();
+            return vanish(cut);
         }
         if (!request_read_ && !body_is_unwanted()) {
             // Answered already, and the peer gets all of that; but its body has no end.
@@ -332,7 +339,9 @@ void H1Driver::on_end() {
 }
 
 void H1Driver::on_closed(ErrorKind why) {
-    lose_exchange(why);
+    // A file that failed was not of an exchange that has sent nothing yet.
+    const bool earlier = why == ErrorKind::io && exchange_ && !exchange_->answer_begun();
+    lose_exchange(earlier ? ErrorKind::closed : why);
     vanish(false);
 }
 

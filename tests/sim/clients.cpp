@@ -109,8 +109,9 @@ void Client::send_tunnel() {
     const Plan& plan = plans_.back();
     if (peer_->unsent() > 0) return;
     if (tunnel_sent_ < plan.tunnel_size) {
-        const std::uint64_t size =
-            std::min(plan.tunnel_size - tunnel_sent_, 1 + dice_.below(piece_max_));
+        // Byte by byte at a slow pace, a long tunnel would not end in time.
+        const std::uint64_t most = std::max(piece_max_, plan.tunnel_size / 50);
+        const std::uint64_t size = std::min(plan.tunnel_size - tunnel_sent_, 1 + dice_.below(most));
         peer_->send(plan.tunnel_bytes(tunnel_sent_, size));
         tunnel_sent_ += size;
     } else {
@@ -178,7 +179,11 @@ std::string Client::state() const {
            std::to_string(answers_->whole()) + " of " + std::to_string(plans_.size()) + ", error " +
            std::to_string(peer_->error()) + (left_ ? ", left" : "") + ", port " +
            std::to_string(port_) + (pipelines_ ? ", pipelines" : "") +
-           (answers_->in_tunnel() ? ", in a tunnel" : "") + ")";
+           (answers_->in_tunnel() ? ", in a tunnel " + std::to_string(tunnel_sent_) + " of " +
+                                        std::to_string(plans_.back().tunnel_size) + ", " +
+                                        std::to_string(answers_->tunnel_bytes()) + " back"
+                                  : "") +
+           ")";
 }
 
 void Client::check() {

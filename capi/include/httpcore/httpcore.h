@@ -16,7 +16,7 @@
  * Any function may also answer: HC_E_INVALID for a null or wrong pointer, HC_E_NO_MEMORY,
  *   HC_E_INTERNAL (a defect of the library; no C++ exception ever leaves it), and, when it takes a
  *   runtime, something made from one, an exchange or an operation, HC_E_FORKED in a process forked
- *   from the one that made it. In such a child release functions answer HC_OK and leak.
+ *   from the one that made it. In such a child the release of an object answers HC_OK and leaks.
  *
  * Objects (hc_config, hc_runtime, hc_queue, hc_server, hc_error) are opaque and reference-counted:
  *   made with one reference, ended by the last release. Each keeps alive what it was made from, so

@@ -29,6 +29,21 @@ TEST(Drain, AnIdleConnectionIsClosedAtOnce) {
     EXPECT_EQ(peer->received(), answer_200("/a|"));
 }
 
+TEST(Drain, AnAnswerThatIsOutDoesNotWaitForItsRequest) {
+    Draining it;
+    it.house.script.on_head = [](Exchange& exchange, Record& record) {
+        record.exchange = nullptr;
+        EXPECT_EQ(exchange.respond(200, {}, "out", {.fin = true, .release = true}), ErrorKind::ok);
+    };
+    auto peer = it.house.connect("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc");
+    ASSERT_TRUE(it.house.until([&] { return peer->received().ends_with("out"); }, 1s));
+    it.drain();
+    ASSERT_TRUE(it.house.until([&] { return peer->ended(); }, 1s));
+    EXPECT_EQ(peer->error(), 0);
+    it.house.turn_for(2'100ms); // linger_timeout_ms
+    EXPECT_EQ(it.house.connections(), 0U);
+}
+
 TEST(Drain, ANewConnectionMayStillAskOnce) {
     Draining it;
     auto peer = it.house.connect();

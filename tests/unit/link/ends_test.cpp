@@ -304,6 +304,21 @@ TEST(Ends, AnEndInABodyThatIsWantedIsTold) {
     EXPECT_EQ(house.connections(), 0U);
 }
 
+TEST(Ends, AnEndInTheNextRequestLeavesTheAnswerBeforeItWhole) {
+    House house;
+    const std::string body(3'000'000, 'b');
+    house.script.on_head = [&](Exchange& exchange, Record& record) {
+        if (exchange.head().method != http::Method::get) return;
+        record.exchange = nullptr;
+        EXPECT_EQ(exchange.respond(200, {}, body, {.fin = true, .release = true}), ErrorKind::ok);
+    };
+    auto peer = house.connect(get + "POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc");
+    peer->shutdown_write();
+    ASSERT_TRUE(house.until([&] { return peer->over(); }, 1min));
+    EXPECT_TRUE(peer->received().ends_with(body)) << peer->received().size();
+    EXPECT_EQ(peer->error(), 0);
+}
+
 TEST(Ends, AnEndMayBeTakenForAPeerThatIsGone) {
     House house;
     house.context().half_close_is_gone = true;

@@ -52,6 +52,33 @@ void check_pieces(const std::vector<std::string_view>& pieces, When when) {
     EXPECT_FALSE(peer->over());
 }
 
+/// Only when all that waits is used up is more let in.
+TEST(Order, AnAnswerBeforeItsBodyLetsNothingInBehindWhatWaits) {
+    House house;
+    house.script.on_head = [](Exchange& exchange, Record& record) {
+        if (record.method == "POST") Script::answer(exchange, record);
+    };
+    const std::string first = "GET /1 HTTP/1.1\r\nHost: x\r\n\r\n"
+                              "POST /2 HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\n2"
+                              "GET /3 HTTP/1.1\r\nHost: x\r\n\r\n"
+                              "GET /4 HTTP/1.1\r\nHost: x\r\n\r\n";
+    auto peer = house.connect(first);
+    ASSERT_TRUE(house.until([&] { return house.requests() == 1; }, 1s));
+    peer->send("GET /5 HTTP/1.1\r\nHost: x\r\n\r\n");
+    peer->shutdown_write();
+    Script::answer(*house.record(0).exchange, house.record(0));
+    ASSERT_TRUE(house.until([&] { return house.requests() == 3; }, 1s));
+    house.turn_for(1s);
+    EXPECT_EQ(house.counters.bytes_received.get(), first.size());
+    Script::answer(*house.record(2).exchange, house.record(2));
+    ASSERT_TRUE(house.until([&] { return house.requests() == 4; }, 1s));
+    Script::answer(*house.record(3).exchange, house.record(3));
+    ASSERT_TRUE(house.until([&] { return house.requests() == 5; }, 1s));
+    Script::answer(*house.record(4).exchange, house.record(4));
+    ASSERT_TRUE(house.until([&] { return peer->over(); }, 1s));
+    EXPECT_TRUE(peer->received().ends_with("/5|")) << peer->received();
+}
+
 TEST(Order, JoinedInOnePiece) {
     for (const When when : {When::at_once, When::in_the_pass, When::later}) {
         check_pieces({requests}, when);

@@ -52,6 +52,27 @@ TEST(Tunnel, BytesGoBothWays) {
     EXPECT_EQ(record.end, ErrorKind::ok);
 }
 
+/// Nobody would look at what the peer still sends: its end is waited for as behind any answer.
+TEST(Tunnel, OneThatIsEndedAndReleasedGoesAway) {
+    for (const std::string more : {"", "a last word"}) {
+        for (const bool ends : {false, true}) {
+            Open tunnels;
+            House& house = tunnels.house;
+            auto peer = house.connect(upgrade);
+            ASSERT_TRUE(house.until([&] { return peer->received() == accepted; }, 1s));
+            Record& record = house.record(0);
+            EXPECT_EQ(record.exchange->send("bye", {.fin = true, .release = true}), ErrorKind::ok);
+            record.exchange = nullptr;
+            ASSERT_TRUE(house.until([&] { return peer->ended(); }, 1s));
+            EXPECT_TRUE(peer->received().ends_with("bye"));
+            peer->send(more);
+            if (ends) peer->shutdown_write();
+            EXPECT_TRUE(house.until([&] { return house.connections() == 0; }, 1min))
+                << more << ends;
+        }
+    }
+}
+
 TEST(Tunnel, ThePeerMayEndFirst) {
     Open tunnels;
     House& house = tunnels.house;
