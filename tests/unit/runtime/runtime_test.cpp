@@ -10,6 +10,7 @@
 #include <cstring>
 #include <fstream>
 #include <latch>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -327,6 +328,25 @@ TEST(WorkerRef, AnswersForgedHandles) {
     ASSERT_TRUE(held);
     EXPECT_EQ(held->slots().pin(forged), nullptr);
     EXPECT_TRUE(WorkerRef::of(Handle{runtime->number(), 0, 0, 0}.pack()));
+}
+
+TEST(WorkerRef, TheEndOfTheWorkerWaitsForIt) {
+    auto runtime = make(1);
+    const std::uint64_t id = Handle{runtime->number(), 0, 0, 0}.pack();
+    std::optional<WorkerRef> held(WorkerRef::of(id));
+    ASSERT_TRUE(*held);
+    std::atomic<bool> gone{false};
+    std::thread end([&] {
+        runtime.reset();
+        gone = true;
+    });
+    while (WorkerRef::of(id)) std::this_thread::yield(); // until nobody new is let in
+    std::this_thread::sleep_for(20ms); // time enough for an end that does not wait
+    EXPECT_FALSE(gone);
+    EXPECT_EQ((*held)->index(), 0U);
+    held.reset();
+    end.join();
+    EXPECT_TRUE(gone);
 }
 
 // Threads follow random handles, and the ids of objects that come and go, while runtimes are made
