@@ -187,9 +187,8 @@ hc_status send_away(const Away& away, std::uint64_t size, std::uint32_t flags, M
     }
     if ((flags & HC_FIN) != 0) set(exchange, Bit::finished);
     if ((flags & HC_RELEASE) != 0) set(exchange, Bit::released);
-    return away.post([size, bytes = chain(), flags = send_flags(flags)](Exchange& there) mutable {
-        there.arrived_remote(size);
-        return there.send_accepted(bytes, flags);
+    return away.post([bytes = chain(), flags = send_flags(flags)](Exchange& there) mutable {
+        return there.send_arrived(bytes, flags);
     });
 }
 

@@ -437,15 +437,21 @@ void Exchange::refuse_overload() {
 // -- senders on other threads ---------------------------------------------------------------------
 
 bool Exchange::accept_remote(std::uint64_t bytes) noexcept {
-    const std::uint64_t ahead =
-        queued_.load(std::memory_order_relaxed) + arriving_.load(std::memory_order_relaxed);
+    // In this order: bytes that are no longer arriving have been queued, and are seen there.
+    const std::uint64_t arriving = arriving_.load(std::memory_order_acquire);
+    const std::uint64_t ahead = arriving + queued_.load(std::memory_order_relaxed);
     if (ahead >= context_.limits.write_high_watermark_bytes) return false;
     arriving_.fetch_add(bytes, std::memory_order_relaxed);
     return true;
 }
 
-void Exchange::arrived_remote(std::uint64_t bytes) noexcept {
-    arriving_.fetch_sub(bytes, std::memory_order_relaxed);
+ErrorKind Exchange::send_arrived(Chain& bytes, SendFlags flags) {
+    const Hold hold(*this);
+    const std::uint64_t size = bytes.size();
+    const ErrorKind result = send_accepted(bytes, flags);
+    // Counted twice for a moment rather than not at all.
+    arriving_.fetch_sub(size, std::memory_order_release);
+    return result;
 }
 
 void Exchange::want_writable() {

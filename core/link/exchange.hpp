@@ -165,12 +165,10 @@ public:
     /// Any thread that has the id pinned: counts `bytes` as accepted when below the high watermark.
     /// False: nothing was taken; post a message that calls want_writable().
     bool accept_remote(std::uint64_t bytes) noexcept;
-    /// The worker, when the message with those bytes arrived, before send().
-    void arrived_remote(std::uint64_t bytes) noexcept;
+    /// The worker, when the message with those bytes arrived: send() without the watermark check.
+    ErrorKind send_arrived(Chain& bytes, SendFlags flags);
     /// The worker: reports on_writable once, at the low watermark; now, if it is reached already.
     void want_writable();
-    /// send() without the watermark check, for bytes that accept_remote() took.
-    ErrorKind send_accepted(Chain& bytes, SendFlags flags);
 
     /// Whatever the user keeps with an exchange. Set once, by compare-and-swap from any thread that
     /// has the id pinned; deleted with the exchange.
@@ -246,6 +244,7 @@ private:
     [[gnu::noinline]] void keep_head(const http::HeadView& lent, const http::RouteMatch& match);
     void pump();
     void pump_later();
+    ErrorKind send_accepted(Chain& bytes, SendFlags flags);
     ErrorKind after_answer(ErrorKind result, bool fin, SendFlags flags);
     ErrorKind before_send() noexcept;
     [[gnu::noinline]] void report_closed(ErrorKind why);

@@ -1,6 +1,5 @@
 // The sending half of H1Driver: what the exchange asks of it.
-#include <algorithm>
-
+#include "core/base/short_text.hpp"
 #include "core/link/h1_driver.hpp"
 
 namespace hc::link {
@@ -9,10 +8,6 @@ namespace {
 
 // A body up to this size is written behind its head in place; a larger one is appended.
 constexpr std::size_t in_place_bytes_max = 16 * 1024;
-
-char* put(char* out, std::string_view bytes) noexcept {
-    return std::copy(bytes.begin(), bytes.end(), out);
-}
 
 } // namespace
 

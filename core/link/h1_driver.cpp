@@ -197,7 +197,13 @@ void H1Driver::on_data(std::string_view slice) {
 void H1Driver::on_more_data(std::string_view slice) {
     switch (phase_) {
     case Phase::open: stash(slice); break;
-    case Phase::tunnel: stash_ == nullptr ? take_body(slice) : stash(slice); break;
+    case Phase::tunnel:
+        if (stash_ == nullptr) {
+            take_body(slice);
+        } else {
+            stash(slice); // behind what waits
+        }
+        break;
     case Phase::lingering:
         discarded_ += slice.size();
         if (discarded_ > context_.limits.discard_bytes_max) vanish(true);

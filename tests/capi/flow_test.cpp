@@ -123,7 +123,7 @@ TEST_P(FlowOf, AgainPromisesExactlyOneWritableToOtherThreads) {
 }
 
 TEST_P(FlowOf, BelowTheWatermarkAChunkIsTakenWhole) {
-    const std::string large = pattern(0, 4'000'000);
+    const std::string large = pattern(0, 8'000'000); // more than the kernel takes
     std::atomic<bool> handled{false};
     Program program(GetParam(),
                     [&](const hc_event& event) {
@@ -142,7 +142,37 @@ TEST_P(FlowOf, BelowTheWatermarkAChunkIsTakenWhole) {
     Client client(program.port(), 16'384);
     client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
     EXPECT_TRUE(eventually([&] { return handled.load(); })); // nothing is read before
+    client.set_receive_buffer(4'000'000);
     EXPECT_TRUE(read_response(client).body == large);
+}
+
+/// Also while they are on their way from one thread to the other.
+TEST_P(FlowOf, WhatWasTakenCountsFromThenOn) {
+    const std::string large(8'000'000, 'l'); // more than the kernel takes
+    Journal journal;
+    Program program(
+        GetParam(),
+        [&](const hc_event& event) {
+            if (event.type == HC_EV_CLOSED) hc_release(event.obj);
+            if (event.type == HC_EV_REQUEST) {
+                ASSERT_EQ(hc_respond(event.obj, 200, nullptr, 0, nullptr, 0, 0, 0), HC_OK);
+                EXPECT_EQ(hc_send(event.obj, large.data(), large.size(), HC_NOCOPY, event.obj),
+                          HC_OK);
+                EXPECT_EQ(hc_send(event.obj, "x", 1, 0, 0), HC_E_AGAIN);
+                EXPECT_EQ(hc_abort(event.obj, 0), HC_OK);
+            }
+            journal.add(event);
+        },
+        {.config = {{"limits.write_high_watermark_bytes", "1000"},
+                    {"limits.write_low_watermark_bytes", "100"}}});
+    constexpr std::size_t rounds = 50;
+    for (std::size_t i = 1; i <= rounds; ++i) {
+        Client client(program.port(), 16'384);
+        client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+        ASSERT_TRUE(journal.wait_for(HC_EV_CLOSED, i));
+    }
+    EXPECT_TRUE(journal.wait_for(HC_EV_SENT, rounds));
+    program.settle();
 }
 
 TEST_P(FlowOf, TooFewBytesAtTheEndAreNotTakenAndReset) {

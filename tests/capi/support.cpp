@@ -47,15 +47,17 @@ bool ready(int fd, short events, std::chrono::milliseconds wait) {
 Client::Client(std::uint16_t port, int receive_buffer) {
     fd_ = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     EXPECT_GE(fd_, 0);
-    if (receive_buffer > 0) {
-        ::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &receive_buffer, sizeof receive_buffer);
-    }
+    if (receive_buffer > 0) set_receive_buffer(receive_buffer);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     EXPECT_EQ(::connect(fd_, reinterpret_cast<sockaddr*>(&address), sizeof address), 0)
         << std::strerror(errno);
+}
+
+void Client::set_receive_buffer(int bytes) const {
+    EXPECT_EQ(::setsockopt(fd_, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes), 0);
 }
 
 void Client::send(std::string_view bytes) {

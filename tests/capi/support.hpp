@@ -53,6 +53,7 @@ public:
     Client(const Client&) = delete;
     Client& operator=(const Client&) = delete;
 
+    void set_receive_buffer(int bytes) const;
     void send(std::string_view bytes);
     /// Sends what is taken without waiting for more than `wait`; gives how many bytes.
     std::size_t send_some(std::string_view bytes, std::chrono::milliseconds wait);
