@@ -25,7 +25,6 @@ constexpr int status_min = 100;
 constexpr int status_max = 599;
 constexpr std::size_t status_line_max = 64;
 constexpr std::string_view version_and_space = "HTTP/1.1 ";
-constexpr std::size_t bare_line_size = version_and_space.size() + 3 + 1 + 2; // "HTTP/1.1 299 \r\n"
 
 struct StatusLine {
     std::uint8_t size = 0;

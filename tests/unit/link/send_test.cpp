@@ -271,5 +271,25 @@ TEST(Send, AFileThatBecameShorterIsAReset) {
     EXPECT_NE(peer->error(), 0) << "an orderly end would be taken for the answer's";
 }
 
+TEST(Send, TheRequestBehindAShortFileHasNoPartInIt) {
+    Library library;
+    Narrow narrow;
+    House& house = narrow.house;
+    const std::intptr_t file = house.world.add_file(std::string(20'000, 'f'));
+    house.script.on_head = [&](Exchange& exchange, Record& record) {
+        if (house.requests() > 1) return; // unanswered
+        Chain body;
+        body.append_file(file, 0, 30'000, &library, 1);
+        record.exchange = nullptr;
+        EXPECT_EQ(exchange.respond({.flags = {.fin = true, .release = true}, .lent = &body}),
+                  ErrorKind::ok);
+    };
+    auto peer = house.connect(get + get);
+    ASSERT_TRUE(house.until([&] { return peer->over(); }, 5s));
+    EXPECT_NE(peer->error(), 0);
+    ASSERT_EQ(house.requests(), 2U);
+    EXPECT_EQ(house.record(1).end, ErrorKind::closed);
+}
+
 } // namespace
 } // namespace hc::link::test

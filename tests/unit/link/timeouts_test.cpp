@@ -138,6 +138,21 @@ TEST(Timeouts, ALateRestOfAnUnwantedBodyIsCutOff) {
     EXPECT_EQ(peer->received(), answer_200("/a|"));
 }
 
+TEST(Timeouts, AnUnwantedBodysTimeStartsWithTheAnswer) {
+    House house;
+    house.script.on_head = [&](Exchange& exchange, Record& record) {
+        if (house.requests() == 2) Script::answer(exchange, record);
+    };
+    auto peer = house.connect(post);
+    house.turn_for(1min); // nobody asked for the body meanwhile
+    Script::answer(*house.record(0).exchange, house.record(0));
+    house.turn_for(3s);
+    EXPECT_EQ(peer->take_received(), answer_200("/a|"));
+    ASSERT_FALSE(peer->over());
+    peer->send("12345" + get);
+    ASSERT_TRUE(house.until([&] { return house.requests() == 2; }, 1s));
+}
+
 TEST(Timeouts, ARequestHasToBeAnsweredInTime) {
     House house;
     house.limits.request_timeout_ms = 5'000;
