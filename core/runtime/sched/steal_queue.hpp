@@ -227,8 +227,7 @@ private:
             const std::uint32_t real = Head::of(seen).real;
             // Release: edges (2) and (3).
             if (head_.compare_exchange_weak(seen, Head{real, real}.packed(),
-                                            std::memory_order_release,
-                                            std::memory_order_relaxed)) {
+                                            std::memory_order_release, std::memory_order_relaxed)) {
                 return;
             }
         }
