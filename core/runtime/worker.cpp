@@ -7,6 +7,7 @@
 
 #include "core/runtime/http_date.hpp"
 #include "core/runtime/join_handle.hpp"
+#include "core/runtime/sleep.hpp"
 
 namespace hc::runtime {
 
@@ -177,7 +178,9 @@ void Worker::bury() noexcept {
 
 Result<void> Worker::turn(std::optional<Duration> timeout, bool driven) {
     if (ended()) return fail(ErrorKind::closed, "the runtime has stopped");
-    if (in_turn_) return fail(ErrorKind::deadlock, "a turn cannot be made inside a turn");
+    if (in_turn_ || tasks_.running() != nullptr) {
+        return fail(ErrorKind::deadlock, "a turn cannot be made inside a turn or a task");
+    }
     in_turn_ = true;
     outside_ = false;
     seat_.enter();
@@ -243,6 +246,7 @@ void Worker::end() {
         const std::unique_ptr<WorkerLocal> last = std::move(locals_.back());
         locals_.pop_back();
     }
+    timers_.clear(&detail::end_sleep);
     deferred_.clear();
     bury();
     inbox_.drop_all();

@@ -43,6 +43,9 @@
 namespace hc::runtime {
 
 class Worker;
+namespace detail {
+class SleepNode;
+} // namespace detail
 
 /// Something registered with a worker's selector. `on_ready` runs on the worker; it may unwatch,
 /// retire or (unwatched) destroy any source, itself included.
@@ -191,6 +194,7 @@ private:
 
     Worker(sys::System& system, std::unique_ptr<sys::Selector> selector, Seat& seat,
            sched::Scheduler& scheduler, std::uint32_t prefix, LogSink log);
+    friend class detail::SleepNode;
     friend class sched::Scheduler; // tasks queue themselves and wake workers
     friend class sched::TaskBase;
     friend class sched::TaskRunner;

@@ -10,12 +10,19 @@
 
 namespace hc::runtime::sched {
 
-TaskRunner::~TaskRunner() { drop_returned(); }
+TaskRunner::~TaskRunner() {
+    end_queued();
+    drop_returned();
+}
 
 // -- queues -----------------------------------------------------------------------------------------
 
 void TaskRunner::spawn(TaskBase& task) noexcept {
     task.id_ = next_id();
+    if (worker_.ended()) {
+        if (task.start()) task.end_started(ErrorKind::cancelled);
+        return;
+    }
     adopt(task);
     if (task.reach_ == TaskBase::Reach::anywhere) {
         task.scheduler_ = &scheduler_;
