@@ -46,6 +46,7 @@
 #include <compare>
 #include <cstdint>
 
+#include "core/base/block_cache.hpp"
 #include "core/base/error.hpp"
 #include "core/base/intrusive_list.hpp"
 #include "core/base/log.hpp"
@@ -73,7 +74,7 @@ namespace sched {
 class Scheduler;
 class TaskRunner;
 
-class TaskBase : private ListNode, private Message {
+class TaskBase : private ListNode, private Message, public Cached {
 public:
     /// Where it may run: on one worker, or on any of a runtime.
     enum class Reach : std::uint8_t { local, anywhere };

@@ -88,6 +88,16 @@ void TaskRunner::push_shared(TaskBase& task) noexcept {
     if (scheduler_.spreads()) scheduler_.notify();
 }
 
+/// It was just polled here and goes to the end of the queue. Alone there it will be the next anyway,
+/// and no other worker needs to come for it.
+void TaskRunner::push_again(TaskBase& task) noexcept {
+    if (shared_.empty() && next_ == nullptr) {
+        (void)shared_.push(&task);
+    } else {
+        push_shared(task);
+    }
+}
+
 TaskBase* TaskRunner::next() noexcept {
     ++tick_;
     if (tick_ % injector_interval == 0 && scheduler_.has_injected()) {
@@ -200,10 +210,7 @@ void TaskRunner::poll(TaskBase& task) noexcept {
     } else if (task.reach_ == TaskBase::Reach::local) {
         if (task.pause(woke_itself_)) push_local(task);
     } else {
-        if (task.pause(woke_itself_)) {
-            push_shared(task);
-            worker_.note_work();
-        }
+        if (task.pause(woke_itself_)) push_again(task);
     }
 }
 

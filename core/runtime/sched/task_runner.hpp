@@ -85,6 +85,7 @@ private:
     void poll(TaskBase& task) noexcept;
     void adopt(TaskBase& task) noexcept;
     void push_shared(TaskBase& task) noexcept;
+    void push_again(TaskBase& task) noexcept;
     void drop_returned() noexcept;
     void end_queued() noexcept;
 
