@@ -39,9 +39,8 @@ struct RuntimeOptions {
 /// those of Worker::turn.
 template <Future F>
 Result<FutureValue<F>> drive(Worker& worker, F future) {
-    if (auto turned = worker.turn(Duration::zero(), true); !turned) {
-        return fail(std::move(turned.error()));
-    }
+    if (worker.ended()) return fail(ErrorKind::closed, "the runtime has stopped");
+    worker.enter();
     JoinHandle<FutureValue<F>> handle = sched::spawn_local_on(worker, std::move(future));
     while (!handle.is_finished()) {
         worker.flush();
