@@ -43,7 +43,7 @@ const char* name_of(std::memory_order order) {
 }
 
 template <std::size_t N>
-void join_each(std::array<std::uint16_t, N>& into, const std::array<std::uint16_t, N>& from) {
+void join_each(std::array<Stamp, N>& into, const std::array<Stamp, N>& from) {
     for (std::size_t i = 0; i < N; ++i) into[i] = std::max(into[i], from[i]);
 }
 
@@ -109,7 +109,7 @@ Sharing Sharing::parse(const std::string& text) {
     return sharing;
 }
 
-// -- threads ---------------------------------------------------------------------------------------
+// -- threads --------------------------------------------------------------------------------------
 
 Execution& Execution::current() noexcept {
     if (execution == nullptr) std::abort(); // a model atomic outside of explore()
@@ -265,7 +265,7 @@ void Execution::wait_until(Ready ready, const void* object) noexcept {
     self().ready = nullptr;
 }
 
-// -- memory ----------------------------------------------------------------------------------------
+// -- memory ---------------------------------------------------------------------------------------
 
 std::uint32_t Execution::new_location(std::uint64_t value) {
     if (locations_ == locations_max) fail("too many atomics");
@@ -273,7 +273,7 @@ std::uint32_t Execution::new_location(std::uint64_t value) {
     return locations_++;
 }
 
-void Execution::read(const Message& message, std::uint32_t location, std::uint16_t index,
+void Execution::read(const Message& message, std::uint32_t location, Stamp index,
                      std::memory_order order) noexcept {
     Thread& thread = self();
     thread.view.seen[location] = std::max(thread.view.seen[location], index);
@@ -283,18 +283,19 @@ void Execution::read(const Message& message, std::uint32_t location, std::uint16
 std::uint64_t Execution::load(std::uint32_t location, std::memory_order order) noexcept {
     step(location, Use::read);
     const auto& stores = memory_[location];
-    std::uint32_t oldest = self().view.seen[location];
+    Stamp oldest = self().view.seen[location];
     if (order == std::memory_order_seq_cst) {
-        oldest = std::max<std::uint32_t>(oldest, fences_.seen[location]);
+        oldest = std::max(oldest, fences_.seen[location]);
     }
-    const auto newest = static_cast<std::uint32_t>(stores.size() - 1);
+    const auto newest = static_cast<Stamp>(stores.size() - 1);
     std::uint32_t age = 0;
     if (stale_reads_ < limits_.stale_reads) {
-        age = choose(std::min<std::uint32_t>(newest - oldest + 1, std::size(digits) - 1));
+        const auto options = static_cast<std::uint32_t>(newest - oldest + 1);
+        age = choose(std::min<std::uint32_t>(options, std::size(digits) - 1));
     }
     if (age > 0) ++stale_reads_;
-    const std::uint32_t index = newest - age;
-    read(stores[index], location, static_cast<std::uint16_t>(index), order);
+    const std::size_t index = stores.size() - 1 - age;
+    read(stores[index], location, static_cast<Stamp>(index), order);
     note(age > 0 ? "loads (stale)" : "loads", location, stores[index].value, order);
     return stores[index].value;
 }
@@ -305,7 +306,7 @@ void Execution::append(std::uint32_t location, std::uint64_t value, std::memory_
                        const View* continued) noexcept {
     Thread& thread = self();
     auto& stores = memory_[location];
-    const auto index = static_cast<std::uint16_t>(stores.size());
+    const auto index = static_cast<Stamp>(stores.size());
     thread.view.seen[location] = index;
     View view = releases(order) ? thread.view : thread.released;
     view.seen[location] = index;
@@ -326,7 +327,7 @@ std::uint64_t Execution::modify(std::uint32_t location, Modify modify, std::uint
                                 std::memory_order order) noexcept {
     step(location, Use::write);
     const Message last = memory_[location].back(); // a copy: append() may move it
-    const auto index = static_cast<std::uint16_t>(memory_[location].size() - 1);
+    const auto index = static_cast<Stamp>(memory_[location].size() - 1);
     read(last, location, index, order);
     const std::uint64_t value = modify(last.value, operand);
     append(location, value, order, &last.view);
@@ -339,7 +340,7 @@ bool Execution::compare_exchange(std::uint32_t location, std::uint64_t& expected
                                  std::memory_order failure) noexcept {
     step(location, Use::write);
     const Message last = memory_[location].back();
-    const auto index = static_cast<std::uint16_t>(memory_[location].size() - 1);
+    const auto index = static_cast<Stamp>(memory_[location].size() - 1);
     bool exchanges = last.value == expected;
     if (exchanges && weak && stale_reads_ < limits_.stale_reads && choose(2) == 1) {
         ++stale_reads_;

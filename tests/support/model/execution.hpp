@@ -14,8 +14,12 @@
 
 namespace hc::model {
 
-inline constexpr std::size_t threads_max = 6;
-inline constexpr std::size_t locations_max = 32; // atomics alive in one run, all told
+inline constexpr std::size_t threads_max = 8;
+inline constexpr std::size_t locations_max = 24; // atomics in one run, all told
+
+/// Counts stores of an atomic, and releases of a thread. Signed, and both arrays of a view a
+/// multiple of 16 bytes: views are joined at almost every step, and so it takes four instructions.
+using Stamp = std::int16_t;
 
 /// What bounds the search. A schedule outside of them is not tried.
 struct Limits {
@@ -28,8 +32,8 @@ struct Limits {
 /// What a thread knows, or what a message tells who acquires it: of each atomic the oldest store
 /// that may still be read, of each thread how far it is known to have come.
 struct View {
-    std::array<std::uint16_t, locations_max> seen{};
-    std::array<std::uint16_t, threads_max> clock{};
+    std::array<Stamp, locations_max> seen{};
+    std::array<Stamp, threads_max> clock{};
 
     void join(const View& other) noexcept;
 };
@@ -48,8 +52,8 @@ struct Choices {
     static Choices parse(const std::string& text);
 };
 
-/// Which threads use an atomic while others run, a bit a thread. What no other thread can tell is no
-/// point for a switch: it leaves out schedules that differ in nothing.
+/// Which threads use an atomic while others run, a bit a thread. Before what no other thread can
+/// tell there is no switch: that leaves out schedules that differ in nothing.
 struct Sharing {
     std::array<std::uint8_t, locations_max> users{};
     std::array<std::uint8_t, locations_max> writers{};
@@ -117,8 +121,8 @@ public:
 
     /// Plain memory: who accessed it last.
     struct Accesses {
-        std::array<std::uint16_t, threads_max> reads{};
-        std::uint16_t write = 0;
+        std::array<Stamp, threads_max> reads{};
+        Stamp write = 0;
         std::uint8_t writer = 0;
     };
     void plain_read(Accesses& cell) noexcept;
@@ -150,7 +154,7 @@ private:
     void run_another() noexcept;
     void switch_to(std::uint32_t id) noexcept;
     Thread& self() noexcept { return threads_[running_]; }
-    void read(const Message& message, std::uint32_t location, std::uint16_t index,
+    void read(const Message& message, std::uint32_t location, Stamp index,
               std::memory_order order) noexcept;
     void append(std::uint32_t location, std::uint64_t value, std::memory_order order,
                 const View* continued) noexcept;

@@ -241,7 +241,7 @@ TEST_P(QueueModel, Batches) {
 
 INSTANTIATE_TEST_SUITE_P(Indices, QueueModel, testing::Values(0U, near_wrap));
 
-// -- canaries: each breach must be found -----------------------------------------------------------
+// -- canaries: each breach must be found ----------------------------------------------------------
 
 TEST(QueueCanary, AThiefThatClaimsWithoutComparing) {
     EXPECT_FALSE((one_thief<model::BlindExchanges, 4>({}, 0).failure.empty()));
@@ -264,7 +264,7 @@ TEST(QueueCanary, OrdersThatAreWeaker) {
     EXPECT_TRUE(found<model::Drop::release_changes>());
 }
 
-// -- the injector ----------------------------------------------------------------------------------
+// -- the injector ---------------------------------------------------------------------------------
 
 struct Linked {
     model::Cell<int> value;
