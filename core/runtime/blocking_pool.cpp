@@ -76,7 +76,9 @@ BlockingPool::BlockingPool(const RuntimeLimits& limits, std::string_view name, L
                        .ended = {},
                        .jobs = {}}) {}
 
-BlockingPool::~BlockingPool() {
+BlockingPool::~BlockingPool() { join(); }
+
+void BlockingPool::join() noexcept {
     stop();
     std::unique_lock lock(state_->mutex);
     if (state_->abandoned) return;

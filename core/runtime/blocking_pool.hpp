@@ -17,7 +17,7 @@ public:
     /// Threads are named "<name>-job". `log` is told of jobs that end with an exception.
     explicit BlockingPool(const RuntimeLimits& limits, std::string_view name = "hc",
                           LogSink log = {});
-    /// Waits for running jobs; jobs still queued are destroyed without running. Not inside a job.
+    /// join(). Jobs still queued are destroyed without running.
     ~BlockingPool();
     BlockingPool(const BlockingPool&) = delete;
     BlockingPool& operator=(const BlockingPool&) = delete;
@@ -29,6 +29,8 @@ public:
     Result<void> submit(std::move_only_function<void()> job);
     /// Takes no more jobs, drops what is queued. Running jobs go on.
     void stop() noexcept;
+    /// stop(), then waits for running jobs, unless the pool was abandoned. Not inside a job.
+    void join() noexcept;
     /// stop(), and the destructor then waits for nothing: threads end when their jobs do.
     void abandon() noexcept;
 

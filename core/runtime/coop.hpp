@@ -43,6 +43,18 @@ inline bool spend(Context& context) noexcept {
     return true;
 }
 
+/// The same in two steps, for futures that find out whether they are ready under a lock, where
+/// nothing must be woken. `proceed` comes before the lock and takes nothing (false: the task has
+/// been woken, answer pending); `took` goes with what is taken.
+inline bool proceed(Context& context) noexcept {
+    if (detail::left != 0) return true;
+    context.waker().wake();
+    return false;
+}
+inline void took() noexcept {
+    if (detail::left != unlimited) --detail::left;
+}
+
 /// For those who poll tasks: the budget in force until the end of the scope.
 class Budget {
 public:

@@ -1,4 +1,4 @@
-#include "core/runtime/worker.hpp"
+#include "core/runtime/inbox.hpp"
 
 namespace hc::runtime {
 
@@ -29,8 +29,7 @@ void Inbox::run_all(Worker& worker) {
     while (message != nullptr) {
         // Read first: a message may be posted again while it runs.
         Message* next = message->next_;
-        message->run(worker);
-        message->discard();
+        message->deliver(worker);
         message = next;
     }
 }

@@ -1,5 +1,6 @@
 #include "core/runtime/runtime.hpp"
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 #include <span>
@@ -21,8 +22,9 @@ struct Runtime::State {
     const std::uint32_t number;
     const bool driven;
     const sys::ForkToken made_in = sys::fork_token();
+    BlockingPool pool;
+    sched::Scheduler scheduler;
     std::vector<std::unique_ptr<Worker>> workers;
-    BlockingPool pool; // goes before the workers that its jobs may post to
 
     std::mutex mutex;
     std::condition_variable changed;
@@ -33,8 +35,10 @@ struct Runtime::State {
 
     State(const RuntimeOptions& given, std::uint32_t number_taken)
         : options(given), number(number_taken), driven(given.workers == 0),
-          pool(given.limits, given.thread_name, given.log) {}
+          pool(given.limits, given.thread_name, given.log),
+          scheduler(number_taken, std::max(given.workers, 1U), pool) {}
     ~State() {
+        pool.join();                                            // its jobs may post to workers
         for (auto& worker : workers) worker->on_ended(nullptr); // create() failed
         workers.clear();
         Seat::give_number_back(number);
@@ -58,9 +62,10 @@ Result<void> Runtime::State::make_workers() {
         if (!random) return random;
         Seat* seat = Seat::make(number, index, seed);
         if (seat == nullptr) return fail(ErrorKind::no_memory, "no memory for a worker");
-        auto worker = Worker::create(system, *seat, number, index, options.log);
+        auto worker = Worker::create(system, *seat, scheduler, index, options.log);
         if (!worker) return fail(std::move(worker.error()));
         (*worker)->on_ended([this] { worker_ended(); });
+        scheduler.add(**worker);
         workers.push_back(std::move(*worker));
     }
     return {};
@@ -107,7 +112,9 @@ void Runtime::State::end_here(std::size_t first) {
 
 void Runtime::State::run_thread(std::size_t index) {
     sys::name_thread(options.thread_name + "-" + std::to_string(index));
+    if (options.on_thread_start) options.on_thread_start(static_cast<std::uint32_t>(index));
     workers[index]->run();
+    if (options.on_thread_stop) options.on_thread_stop(static_cast<std::uint32_t>(index));
 }
 
 void Runtime::State::join_threads() {
@@ -218,6 +225,17 @@ std::uint32_t Runtime::workers() const noexcept {
     return static_cast<std::uint32_t>(state_->workers.size());
 }
 Worker& Runtime::worker(std::uint32_t index) noexcept { return *state_->workers[index]; }
+sched::Scheduler& Runtime::scheduler() noexcept { return state_->scheduler; }
+
+Result<void> Runtime::may_block() noexcept {
+    if (forked()) return fail(ErrorKind::forked, "the runtime belongs to the parent process");
+    if (!driven() && (Worker::current() != nullptr || sched::Scheduler::current() != nullptr)) {
+        return fail(ErrorKind::deadlock, "a thread that runs tasks cannot wait for one");
+    }
+    const std::lock_guard lock(state_->mutex);
+    if (driven() || state_->phase == State::Phase::running) return {};
+    return fail(ErrorKind::state, "the runtime is not running");
+}
 
 Worker* Runtime::current() noexcept {
     Worker* here = Worker::current();

@@ -76,6 +76,20 @@ void TimerWheel::fire_all(IntrusiveList<Timer>& due, Instant last) noexcept {
     }
 }
 
+void TimerWheel::clear(void (*visit)(Timer&) noexcept) noexcept {
+    IntrusiveList<Timer> all;
+    all.splice_back(due_);
+    all.splice_back(beyond_);
+    for (Level& level : levels_) {
+        for (auto& slot : level.slot) all.splice_back(slot);
+        level.occupied = 0;
+    }
+    while (Timer* timer = all.pop_front()) {
+        timer->deadline_ = Instant::never();
+        visit(*timer);
+    }
+}
+
 void TimerWheel::refile_all(IntrusiveList<Timer>& timers) noexcept {
     while (Timer* timer = timers.pop_front()) file(*timer);
 }

@@ -38,6 +38,7 @@ public:
 
     Instant deadline() const noexcept { return deadline_; }
     bool armed() const noexcept { return !deadline_.is_never(); }
+    bool does(Fire fire) const noexcept { return fire_ == fire; }
 
 private:
     friend class TimerWheel;
@@ -72,6 +73,8 @@ public:
     /// set, cancel or destroy itself or any other from its function. Time does not go back: an
     /// earlier `now` than the last one does nothing new.
     void advance(Instant now) noexcept;
+    /// Cancels every timer, and shows it to `visit`, which may destroy it.
+    void clear(void (*visit)(Timer&) noexcept) noexcept;
     /// No timer fires before this; never() when none is armed. May be earlier than the first
     /// deadline (a level of the wheel turns over, a lazily moved timer), never later.
     Instant next() noexcept;

@@ -6,27 +6,29 @@
 #include <utility>
 
 #include "core/runtime/http_date.hpp"
-#include "core/runtime/local_task.hpp"
+#include "core/runtime/join_handle.hpp"
+#include "core/runtime/sleep.hpp"
 
 namespace hc::runtime {
 
 Result<std::unique_ptr<Worker>> Worker::create(sys::System& system, Seat& seat,
-                                               std::uint32_t runtime, std::uint32_t index,
+                                               sched::Scheduler& scheduler, std::uint32_t index,
                                                LogSink log) {
     auto selector = system.make_selector();
     if (!selector) return fail(std::move(selector.error()));
-    std::unique_ptr<Worker> worker(
-        new Worker(system, std::move(*selector), seat, runtime << 10 | index, log));
+    std::unique_ptr<Worker> worker(new Worker(system, std::move(*selector), seat, scheduler,
+                                              scheduler.runtime() << 10 | index, log));
     seat.open(*worker);
     return worker;
 }
 
 Worker::Worker(sys::System& system, std::unique_ptr<sys::Selector> selector, Seat& seat,
-               std::uint32_t prefix, LogSink log)
+               sched::Scheduler& scheduler, std::uint32_t prefix, LogSink log)
     : seat_(seat), system_(system), sockets_(system.sockets()), selector_(std::move(selector)),
       now_(system.clock().now()), prefix_(prefix),
       receive_(std::make_unique_for_overwrite<char[]>(receive_bytes)),
-      cork_(std::make_unique_for_overwrite<char[]>(cork_bytes)), log_(log), timers_(now_) {}
+      cork_(std::make_unique_for_overwrite<char[]>(cork_bytes)), log_(log), timers_(now_),
+      tasks_(*this, scheduler) {}
 
 Worker::~Worker() {
     if (!ended()) {
@@ -108,7 +110,9 @@ void Worker::retire(std::unique_ptr<Retired> item) noexcept {
 }
 
 void Worker::spawn_local(Task<void> task) {
-    if (!ended()) LocalTask::start(*this, std::move(task));
+    if (ended()) return;
+    tasks_.spawn(
+        *new sched::FutureTask<Task<void>>(sched::TaskBase::Reach::local, false, std::move(task)));
 }
 
 WorkerLocal& Worker::attach(std::unique_ptr<WorkerLocal> local) {
@@ -141,12 +145,14 @@ std::optional<Duration> Worker::longest_wait(std::optional<Duration> timeout) no
 
 Result<std::size_t> Worker::select(std::optional<Duration> timeout) {
     std::optional<Duration> wait = longest_wait(timeout);
-    if (wait != Duration::zero()) {
-        phase_.store(Phase::asleep, std::memory_order_seq_cst);
-        if (!inbox_.empty() || stopping_.load(std::memory_order_seq_cst)) wait = Duration::zero();
+    if (wait == Duration::zero()) return selector_->select(batch_, wait);
+    phase_.store(Phase::asleep, std::memory_order_seq_cst);
+    if (tasks_.prepare_to_sleep() || !inbox_.empty() || stopping_.load(std::memory_order_seq_cst)) {
+        wait = Duration::zero();
     }
     auto count = selector_->select(batch_, wait);
     phase_.store(Phase::awake, std::memory_order_relaxed);
+    tasks_.woke();
     return count;
 }
 
@@ -157,14 +163,6 @@ void Worker::dispatch(std::size_t count) {
         if (event.token != 0) reinterpret_cast<Source*>(event.token)->on_ready(event);
     }
     event_ = events_ = 0;
-}
-
-void Worker::run_tasks() noexcept {
-    for (std::size_t polls = 0; polls < polls_per_turn; ++polls) {
-        LocalTask* task = run_queue_.pop_front();
-        if (task == nullptr) return;
-        task->poll();
-    }
 }
 
 void Worker::run_deferred() {
@@ -180,7 +178,9 @@ void Worker::bury() noexcept {
 
 Result<void> Worker::turn(std::optional<Duration> timeout, bool driven) {
     if (ended()) return fail(ErrorKind::closed, "the runtime has stopped");
-    if (in_turn_) return fail(ErrorKind::deadlock, "a turn cannot be made inside a turn");
+    if (in_turn_ || tasks_.running() != nullptr) {
+        return fail(ErrorKind::deadlock, "a turn cannot be made inside a turn or a task");
+    }
     in_turn_ = true;
     outside_ = false;
     seat_.enter();
@@ -194,7 +194,7 @@ Result<void> Worker::turn(std::optional<Duration> timeout, bool driven) {
     dispatch(count.value_or(0));
     if (!inbox_.empty()) inbox_.run_all(*this);
     timers_.advance(now_);
-    run_tasks();
+    if (tasks_.in_use()) tasks_.run(polls_per_turn);
     const bool stopping = stopping_.load(std::memory_order_relaxed);
     if (!driven || stopping) run_deferred();
     bury();
@@ -203,7 +203,7 @@ Result<void> Worker::turn(std::optional<Duration> timeout, bool driven) {
     } else if (driven) {
         phase_.store(Phase::asleep, std::memory_order_seq_cst);
         const bool more = !inbox_.empty() || stopping_.load(std::memory_order_seq_cst);
-        if (more || !run_queue_.empty()) wake_once();
+        if (more || has_tasks()) wake_once();
         selector_->set_deadline(timers_.next());
     }
     in_turn_ = false;
@@ -241,16 +241,12 @@ void Worker::end() {
     phase_.store(Phase::closed, std::memory_order_seq_cst);
     in_turn_ = true;
     inbox_.drop_all();
-    for (;;) {
-        LocalTask* task = run_queue_.pop_front();
-        if (task == nullptr) task = waiting_.pop_front();
-        if (task == nullptr) break;
-        task->end();
-    }
+    tasks_.end();
     while (!locals_.empty()) {
         const std::unique_ptr<WorkerLocal> last = std::move(locals_.back());
         locals_.pop_back();
     }
+    timers_.clear(&detail::end_sleep);
     deferred_.clear();
     bury();
     inbox_.drop_all();

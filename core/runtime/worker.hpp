@@ -33,6 +33,8 @@
 #include "core/base/result.hpp"
 #include "core/base/slot_table.hpp"
 #include "core/base/time.hpp"
+#include "core/runtime/inbox.hpp"
+#include "core/runtime/sched/task_runner.hpp"
 #include "core/runtime/seat.hpp"
 #include "core/runtime/task.hpp"
 #include "core/runtime/timer_wheel.hpp"
@@ -40,8 +42,10 @@
 
 namespace hc::runtime {
 
-class LocalTask;
 class Worker;
+namespace detail {
+class SleepNode;
+} // namespace detail
 
 /// Something registered with a worker's selector. `on_ready` runs on the worker; it may unwatch,
 /// retire or (unwatched) destroy any source, itself included.
@@ -49,45 +53,6 @@ class Source {
 public:
     virtual void on_ready(const sys::Event& event) = 0;
     virtual ~Source() = default;
-};
-
-/// Work that another thread hands to a worker. Runs once on the worker, and is deleted by it;
-/// when the worker ends first, it is deleted without running.
-class Message {
-public:
-    virtual void run(Worker& worker) = 0;
-    virtual ~Message() = default;
-
-protected:
-    /// How the inbox gets rid of it, after it ran or undelivered (then on any thread). A message
-    /// that is part of something else overrides this.
-    virtual void discard() noexcept { delete this; }
-
-private:
-    friend class Inbox;
-    Message* next_ = nullptr;
-};
-
-/// Many producers, one consumer: a stack that the consumer takes whole and reverses, so that one
-/// producer's messages keep their order.
-class Inbox {
-public:
-    Inbox() = default;
-    ~Inbox();
-    Inbox(const Inbox&) = delete;
-    Inbox& operator=(const Inbox&) = delete;
-    /// Any thread. The inbox gets rid of the message with discard().
-    void push(Message& message) noexcept;
-    bool empty() const noexcept { return head_.load(std::memory_order_seq_cst) == nullptr; }
-    /// Owner: runs all that is there now, oldest first.
-    void run_all(Worker& worker);
-    /// Any thread: discards all that is there now.
-    void drop_all() noexcept;
-
-private:
-    Message* take() noexcept;
-
-    std::atomic<Message*> head_{nullptr};
 };
 
 /// Something that belongs to a worker and must end on its thread: a server's connections there.
@@ -134,8 +99,9 @@ public:
 
     /// Sits down in `seat`; nobody else may sit there until this worker is destroyed. `log` is told
     /// of tasks that end with an exception.
+    /// `scheduler` is the runtime's, and outlives the worker.
     static Result<std::unique_ptr<Worker>> create(sys::System& system, Seat& seat,
-                                                  std::uint32_t runtime, std::uint32_t index,
+                                                  sched::Scheduler& scheduler, std::uint32_t index,
                                                   LogSink log);
     /// Waits for those who hold the seat. A worker that has not ended ends here, on this thread.
     ~Worker();
@@ -158,6 +124,9 @@ public:
     /// unpin before letting it go.
     SlotTable& slots() noexcept { return seat_.slots(); }
     sys::System& system() const noexcept { return system_; }
+    LogSink log() const noexcept { return log_; }
+    /// See there who may call what.
+    sched::TaskRunner& tasks() noexcept { return tasks_; }
 
     // -- the worker's thread only -------------------------------------------------------------
     /// The clock as read at the start of this pass.
@@ -182,7 +151,7 @@ public:
     void retire(std::unique_ptr<Retired> item) noexcept;
     /// Runs a task on this worker: at once until it first waits, or from the run queue when another
     /// task is being polled. It is destroyed when it is done or when the worker ends. What it
-    /// throws is logged as an error of "task".
+    /// throws is logged as an error of "task". runtime::spawn_local gives a handle.
     void spawn_local(Task<void> task);
     /// Keeps `local` until the worker ends; once it has ended, destroys it at once.
     WorkerLocal& attach(std::unique_ptr<WorkerLocal> local);
@@ -224,9 +193,13 @@ private:
     enum class Phase : std::uint8_t { awake, asleep, closed };
 
     Worker(sys::System& system, std::unique_ptr<sys::Selector> selector, Seat& seat,
-           std::uint32_t prefix, LogSink log);
-    friend class LocalTask; // it queues itself
+           sched::Scheduler& scheduler, std::uint32_t prefix, LogSink log);
+    friend class detail::SleepNode;
+    friend class sched::Scheduler; // tasks queue themselves and wake workers
+    friend class sched::TaskBase;
+    friend class sched::TaskRunner;
 
+    Seat& seat() noexcept { return seat_; }
     void post_raw(Message& message) noexcept;
     void wake_once() noexcept;
     /// Something came up. Outside turn() .. flush() the host must turn again.
@@ -234,11 +207,11 @@ private:
         if (outside_) wake_once();
     }
     [[gnu::noinline]] void render_date() noexcept;
-    bool has_work() const noexcept { return !run_queue_.empty() || !deferred_.empty(); }
+    bool has_tasks() const noexcept { return tasks_.in_use() && tasks_.has_work(); }
+    bool has_work() const noexcept { return !deferred_.empty() || has_tasks(); }
     std::optional<Duration> longest_wait(std::optional<Duration> timeout) noexcept;
     Result<std::size_t> select(std::optional<Duration> timeout);
     void dispatch(std::size_t count);
-    void run_tasks() noexcept;
     void run_deferred();
     void bury() noexcept;
     void end();
@@ -251,11 +224,8 @@ private:
     Instant now_;
     bool outside_ = true; // driven mode, between flush() (or the start) and turn()
     bool in_turn_ = false;
-    bool polling_ = false; // a task
     bool wall_read_ = false;
     const std::uint32_t prefix_; // the first 16 bits of its handles
-    IntrusiveList<LocalTask> run_queue_;
-    IntrusiveList<LocalTask> waiting_;
     IntrusiveList<Deferred> deferred_;
     IntrusiveList<Retired> retired_;
     std::unique_ptr<char[]> receive_;
@@ -271,6 +241,7 @@ private:
     std::vector<std::unique_ptr<WorkerLocal>> locals_;
     std::move_only_function<void()> on_ended_;
     TimerWheel timers_;
+    sched::TaskRunner tasks_;
     std::array<sys::Event, events_per_turn> batch_;
 
     alignas(64) Inbox inbox_;

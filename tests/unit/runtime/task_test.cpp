@@ -12,7 +12,6 @@
 #include <vector>
 
 #include "core/base/random.hpp"
-#include "core/runtime/local_task.hpp"
 #include "core/runtime/runtime.hpp"
 #include "core/runtime/sleep.hpp"
 #include "tests/unit/runtime/fake_system.hpp"

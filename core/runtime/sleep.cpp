@@ -1,0 +1,155 @@
+#include "core/runtime/sleep.hpp"
+
+#include <atomic>
+#include <cstdint>
+
+#include "core/runtime/completion.hpp"
+#include "core/runtime/coop.hpp"
+#include "core/runtime/sched/scheduler.hpp"
+#include "core/runtime/worker.hpp"
+
+namespace hc::runtime {
+
+namespace detail {
+
+// What a Sleep and its home worker share.
+//
+//   refs        one for the Sleep, one while the timer is armed, one while the node is in the inbox
+//   timer       the home worker's thread only. Its reference goes when it fires, when home is told
+//               that the Sleep has gone, or when the worker ends.
+//   wanted      the deadline to arm, in ns; never: cancel. Written by the Sleep's thread before the
+//               node is posted, read by home.
+//   posted      as a local task's wake: the first to set it posts the node to the inbox, home clears
+//               it before it looks at `wanted`; so the last wish counts.
+//   fired       completed by home, or by whoever finds that home has ended
+class SleepNode final : private Timer, private Message {
+public:
+    explicit SleepNode(Worker& home) noexcept
+        : Timer(&SleepNode::fire), home_(home), seat_(home.seat()) {}
+
+    Completion& fired() noexcept { return fired_; }
+    void drop() noexcept {
+        if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+    }
+    /// The Sleep's thread: arms (a deadline) or cancels (never).
+    void want(Instant deadline) noexcept {
+        wanted_.store(deadline.ns, std::memory_order_relaxed);
+        if (Worker::current() == &home_ && !home_.ended()) {
+            obey();
+        } else if (!posted_.exchange(true, std::memory_order_acq_rel)) {
+            hold();
+            if (seat_.hold() != nullptr) {
+                home_.post_raw(*this);
+                seat_.let_go();
+            } else { // its worker is gone
+                fired_.complete();
+                drop();
+            }
+        }
+    }
+
+private:
+    friend void end_sleep(Timer& timer) noexcept;
+
+    void hold() noexcept { refs_.fetch_add(1, std::memory_order_relaxed); }
+    void obey() noexcept {
+        const Instant wanted{wanted_.load(std::memory_order_relaxed)};
+        if (armed() && wanted.is_never()) {
+            home_.timers().cancel(*this);
+            drop();
+        } else if (!wanted.is_never()) {
+            if (!armed()) hold();
+            home_.timers().set(*this, wanted);
+        }
+    }
+    void run(Worker&) override {
+        posted_.exchange(false, std::memory_order_acq_rel);
+        obey();
+    }
+    // After it ran, or because home has ended and fires nothing any more.
+    void discard() noexcept override {
+        if (home_.ended()) fired_.complete();
+        drop();
+    }
+    static void fire(Timer& timer) noexcept {
+        auto& node = static_cast<SleepNode&>(timer);
+        node.fired_.complete();
+        node.drop();
+    }
+
+    std::atomic<std::uint32_t> refs_{1};
+    std::atomic<bool> posted_{false};
+    std::atomic<std::int64_t> wanted_{Instant::never().ns};
+    Worker& home_;
+    Seat& seat_;
+    Completion fired_;
+};
+
+void end_sleep(Timer& timer) noexcept {
+    if (timer.does(&SleepNode::fire)) SleepNode::fire(timer);
+}
+
+} // namespace detail
+
+namespace {
+sys::Clock& clock_here() noexcept {
+    Worker* home = sched::Scheduler::home();
+    return (home == nullptr ? sys::native() : home->system()).clock();
+}
+} // namespace
+
+Instant clock_now() noexcept { return clock_here().now(); }
+
+Sleep sleep(Duration duration) noexcept { return Sleep(clock_now() + duration); }
+Sleep sleep(Worker& worker, Duration duration) noexcept {
+    return {worker, worker.now() + duration};
+}
+
+Poll<void> Sleep::poll(Context& context) {
+    if (node_ == nullptr) {
+        if (home_ == nullptr) home_ = sched::Scheduler::home();
+        if (home_ == nullptr) return pending;
+        const bool here = Worker::current() == home_;
+        const Instant now = here ? home_->now() : home_->system().clock().now();
+        if (now >= deadline_) return coop::spend(context) ? Poll<void>::ready() : pending;
+        node_ = new detail::SleepNode(*home_);
+        (void)node_->fired().poll(context);
+        node_->want(deadline_);
+        return node_->fired().poll(context) ? Poll<void>::ready() : pending;
+    }
+    if (!node_->fired().poll(context)) return pending;
+    return coop::spend(context) ? Poll<void>::ready() : pending;
+}
+
+void Sleep::reset(Instant deadline) noexcept {
+    deadline_ = deadline;
+    if (node_ == nullptr) return;
+    if (node_->fired().is_complete()) {
+        leave();
+        node_ = nullptr;
+    } else {
+        node_->want(deadline);
+    }
+}
+
+void Sleep::leave() noexcept {
+    if (!node_->fired().is_complete()) node_->want(Instant::never());
+    node_->drop();
+}
+
+Interval::Interval(Duration period, Missed missed) : Interval(period, clock_now(), missed) {}
+
+Poll<Instant> Interval::poll_tick(Context& context) {
+    if (!sleep_.poll(context).is_ready()) return pending;
+    const Instant due = sleep_.deadline();
+    Instant next = due + period_;
+    if (missed_ != Missed::burst) {
+        const Instant now = clock_now();
+        if (now >= next && missed_ == Missed::delay) next = now + period_;
+        if (now >= next) next = due + period_ * ((now - due) / period_ + 1);
+    }
+    sleep_.reset(next);
+    return due;
+}
+
+} // namespace hc::runtime
