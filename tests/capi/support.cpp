@@ -12,6 +12,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "tests/support/backend.hpp"
+
 namespace capi_test {
 
 bool eventually(const std::function<bool()>& condition) {
@@ -23,8 +25,29 @@ bool eventually(const std::function<bool()>& condition) {
     return true;
 }
 
+namespace {
+/// A run on io_uring where there is none is skipped as a whole, with the reason.
+class BackendIsThere final : public testing::Environment {
+public:
+    void SetUp() override {
+        const Config config;
+        hc_runtime* runtime = nullptr;
+        hc_error* error = nullptr;
+        const hc_status status = hc_runtime_create(config.get(), &runtime, &error);
+        const std::string message(status == HC_OK ? "" : hc_error_message(error));
+        hc_error_release(error);
+        hc_runtime_release(runtime);
+        ASSERT_TRUE(status == HC_OK || status == HC_E_UNSUPPORTED) << message;
+        if (status != HC_OK) GTEST_SKIP() << message;
+    }
+};
+testing::Environment* const backend_is_there =
+    testing::AddGlobalTestEnvironment(new BackendIsThere);
+} // namespace
+
 Config::Config(const Pairs& options) {
     EXPECT_EQ(hc_config_create(&config_), HC_OK);
+    if (hc::test::on_io_uring()) set("runtime.io", "io_uring");
     for (const auto& [key, value] : options) set(key, value);
 }
 

@@ -445,7 +445,12 @@ typedef struct hc_queue hc_queue;
 typedef struct hc_server hc_server;
 
 /* Makes a runtime; `config` NULL for defaults. No thread is started.
- * Errors: HC_E_LIMIT (64 runtimes exist in this process), HC_E_IO and others of the system. */
+ * "runtime.io" is what tells the runtime that sockets are ready: "epoll", "io_uring", or "auto",
+ * today epoll. With io_uring the threads that make and turn a driven runtime may find a wait of
+ * theirs in the kernel ended by EINTR, as by a signal.
+ * Errors: HC_E_LIMIT (64 runtimes exist in this process); HC_E_UNSUPPORTED ("io_uring", and this
+ * build or this kernel does not have it, or forbids it: the message tells); HC_E_IO and others of
+ * the system. */
 HC_API hc_status hc_runtime_create(const hc_config* config, hc_runtime** runtime, hc_error** error);
 HC_API hc_status hc_runtime_retain(hc_runtime* runtime);
 /* Gives a reference back. Never waits: when the last reference (those of queues and servers count)

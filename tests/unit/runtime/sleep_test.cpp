@@ -140,6 +140,7 @@ TEST_P(Sleeping, TheEndOfTheRuntimeEndsSleepersWithIt) {
 TEST(SleepOutside, OfABlockOnEndsWithTheRuntime) {
     RuntimeOptions options;
     options.workers = 2;
+    options.io = hc::test::backend();
     auto runtime = *Runtime::create(options);
     ASSERT_TRUE(runtime->start().has_value());
     struct Until {

@@ -431,6 +431,7 @@ TEST(SpawnStress, RuntimesEndInTheMiddleOfAnything) {
     for (int round = 0; round < 60; ++round) {
         auto alive = counter();
         RuntimeOptions options;
+        options.io = hc::test::backend();
         options.workers = 1 + static_cast<std::uint32_t>(round) % 4;
         auto runtime = *Runtime::create(options);
         ASSERT_TRUE(runtime->start().has_value());
@@ -490,6 +491,7 @@ TEST(RuntimeHooks, RunOnEachWorkersThread) {
     std::atomic<int> stopped{0};
     {
         RuntimeOptions options;
+        options.io = hc::test::backend();
         options.workers = 3;
         options.on_thread_start = [&](std::uint32_t index) { started += 1 << (4 * index); };
         options.on_thread_stop = [&](std::uint32_t index) { stopped += 1 << (4 * index); };
@@ -503,6 +505,7 @@ TEST(RuntimeHooks, RunOnEachWorkersThread) {
 TEST(RuntimeInside, DroppedByItsOwnTaskItEndsByItself) {
     RuntimeOptions options;
     options.workers = 2;
+    options.io = hc::test::backend();
     std::latch ended(1);
     auto alive = counter();
     auto* runtime = new std::unique_ptr<Runtime>(*Runtime::create(options));
