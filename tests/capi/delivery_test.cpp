@@ -12,9 +12,7 @@ namespace capi_test {
 namespace {
 
 class DeliveryOf : public testing::TestWithParam<Delivery> {};
-INSTANTIATE_TEST_SUITE_P(Deliveries, DeliveryOf,
-                         testing::Values(Delivery::inline_worker, Delivery::queue,
-                                         Delivery::driven_queue, Delivery::driven_inline),
+INSTANTIATE_TEST_SUITE_P(Deliveries, DeliveryOf, every_delivery,
                          [](const auto& it) { return name_of(it.param); });
 
 TEST_P(DeliveryOf, AnswersOnKeepAliveConnections) {
