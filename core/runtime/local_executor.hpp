@@ -5,8 +5,8 @@
 //     Result<void> served = executor->block_on(serve(listener));
 //
 // Tasks run only inside block_on() and turn(), on the thread that calls them; timers, sockets and
-// the blocking pool are there as in any runtime. Nothing is ever handed to another thread, so a task
-// may borrow whatever its thread owns.
+// the blocking pool are there as in any runtime. Nothing is ever handed to another thread, so a
+// task may borrow whatever its thread owns.
 #pragma once
 
 #include <memory>
@@ -28,7 +28,8 @@ public:
         return LocalExecutor(std::move(*runtime));
     }
 
-    /// Starts a task at once, or queues it when called from inside of one. The executor's thread only.
+    /// Starts a task at once, or queues it when called from inside of one. The executor's thread
+    /// only.
     template <Future F>
     JoinHandle<FutureValue<F>> spawn(F future) {
         worker().enter();

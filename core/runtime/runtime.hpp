@@ -30,8 +30,8 @@ struct RuntimeOptions {
     LogSink log;
     sys::System* system = nullptr; // nullptr: sys::native(io)
     sys::Backend io = sys::Backend::automatic;
-    // On each worker's own thread, before its first turn and after its last; the worker's index. Not
-    // called in driven mode. They must not throw.
+    // On each worker's own thread, before its first turn and after its last; the worker's index.
+    // Not called in driven mode. They must not throw.
     std::function<void(std::uint32_t)> on_thread_start;
     std::function<void(std::uint32_t)> on_thread_stop;
 };

@@ -77,8 +77,9 @@ void Children::abort_all() noexcept {
     waker.wake();
 }
 
-/// A child that is still there, with a reference; another one at the next call. nullptr when there is
-/// none that could be ended: all are gone (`empty`), or about to be spawned by one that is polled.
+/// A child that is still there, with a reference; another one at the next call. nullptr when there
+/// is none that could be ended: all are gone (`empty`), or about to be spawned by one that is
+/// polled.
 sched::TaskBase* Children::any_spawned(bool& empty) noexcept {
     const std::lock_guard lock(mutex_);
     empty = entries_.empty();

@@ -12,9 +12,9 @@
 // - A child that gives an error (a Result that is none) or throws ends the others and the body; so
 //   does the body. The first error, or the first exception, is what the scope gives.
 // - A scope that is dropped (its task was aborted, a timeout around it ran out) ends all that is in
-//   it before its destructor returns, however deep: children are not polled again, and their futures
-//   are destroyed. Should one be in the middle of a poll on another worker, this waits for that poll
-//   to return; so no poll may wait for something that needs this thread.
+//   it before its destructor returns, however deep: children are not polled again, and their
+//   futures are destroyed. Should one be in the middle of a poll on another worker, this waits for
+//   that poll to return; so no poll may wait for something that needs this thread.
 //
 // Children may run on any worker of the runtime, the body runs where the scope is awaited.
 #pragma once
@@ -141,8 +141,8 @@ private:
 
 } // namespace detail
 
-/// The inside of a scope, for its body and its children: any of them may spawn, as long as the scope
-/// lives.
+/// The inside of a scope, for its body and its children: any of them may spawn, as long as the
+/// scope lives.
 class Scope {
 public:
     Scope(const Scope&) = delete;

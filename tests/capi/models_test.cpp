@@ -619,9 +619,8 @@ TEST(Models, ReleaseFromInsideAFunctionOnThePoolIsLegal) {
 TEST(Models, ADrivenStopIsToldByATurn) {
     Gate gate;
     Journal journal;
-    const Config config(Pairs{{"server.execution", "pool"},
-                              {"runtime.workers", "0"},
-                              {"listen.address", "127.0.0.1:0"}});
+    const Config config(Pairs{
+        {"server.execution", "pool"}, {"runtime.workers", "0"}, {"listen.address", "127.0.0.1:0"}});
     hc_runtime* runtime = nullptr;
     hc_queue* queue = nullptr;
     hc_server* server = nullptr;

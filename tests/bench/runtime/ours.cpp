@@ -1,4 +1,5 @@
-// What the runtime costs, for ./dev bench runtime: tokio's scheduler benchmarks and the small things.
+// What the runtime costs, for ./dev bench runtime: tokio's scheduler benchmarks and the small
+// things.
 //
 //     bench_runtime NAME WORKERS ITERATIONS
 //
@@ -31,14 +32,18 @@ using namespace hc::runtime;
 std::int64_t cpu_ns() {
     rusage used{};
     getrusage(RUSAGE_SELF, &used);
-    const auto ns = [](const timeval& at) { return at.tv_sec * 1'000'000'000LL + at.tv_usec * 1000LL; };
+    const auto ns = [](const timeval& at) {
+        return at.tv_sec * 1'000'000'000LL + at.tv_usec * 1000LL;
+    };
     return ns(used.ru_utime) + ns(used.ru_stime);
 }
 
 /// The other end of what a benchmark waits for.
 class Done {
 public:
-    Poll<void> poll(Context& context) { return done_.poll(context) ? Poll<void>::ready() : pending; }
+    Poll<void> poll(Context& context) {
+        return done_.poll(context) ? Poll<void>::ready() : pending;
+    }
     void set() noexcept { done_.complete(); }
 
 private:
@@ -49,7 +54,7 @@ struct Wait {
     Poll<void> poll(Context& context) { return done->poll(context); }
 };
 
-// -- tokio's four -------------------------------------------------------------------------------------
+// -- tokio's four ---------------------------------------------------------------------------------
 
 constexpr int chain_length = 1000;
 
@@ -135,7 +140,7 @@ Task<void> yield_many() {
     co_await WaitAll{rest};
 }
 
-// -- the small things ---------------------------------------------------------------------------------
+// -- the small things -----------------------------------------------------------------------------
 
 Task<void> nothing() { co_return; }
 
@@ -163,7 +168,8 @@ Task<void> timer_on_worker() {
     Timer timer(&Nothing::fire);
     Random random(3);
     for (int i = 0; i < 10'000; ++i) {
-        worker.timers().set(timer, worker.now() + std::chrono::milliseconds(1 + (i * 7919) % 60'000));
+        worker.timers().set(timer,
+                            worker.now() + std::chrono::milliseconds(1 + (i * 7919) % 60'000));
         worker.timers().cancel(timer);
     }
     co_return;
@@ -209,12 +215,12 @@ constexpr Benchmark benchmarks[] = {
     {"chained_spawn", &chained_spawn, chain_length},
     {"ping_pong", &ping_pong, pings},
     {"spawn_many", &spawn_many, spawns},
-    {"yield_many", &yield_many, yielders * yields},
+    {"yield_many", &yield_many, yielders* yields},
     {"spawn_here", &spawn_here, 10'000},
     {"yield_here", &yield_here, 10'000},
     {"timer_add_cancel", &timer_add_cancel, 10'000},
     {"sleep_add_cancel", &sleep_add_cancel, 10'000},
-    {"mutex_contended", &mutex_contended, lockers * locks},
+    {"mutex_contended", &mutex_contended, lockers* locks},
 };
 
 int run(const Benchmark& benchmark, std::uint32_t workers, int iterations) {

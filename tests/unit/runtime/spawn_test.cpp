@@ -315,7 +315,7 @@ TEST_P(Spawn, MoreThanAQueueHolds) {
     EXPECT_EQ(run(Many::all()), 20'000);
 }
 
-// -- blocking -----------------------------------------------------------------------------------------
+// -- blocking -------------------------------------------------------------------------------------
 
 Task<int> asks_the_pool() {
     std::vector<JoinHandle<std::thread::id>> handles;
@@ -384,7 +384,7 @@ TEST_P(SpawnBlocking, WhatIsQueuedWhenTheRuntimeStopsIsCancelled) {
     EXPECT_EQ(*park_on(std::move(first)), 1);
 }
 
-// -- the end of a runtime -----------------------------------------------------------------------------
+// -- the end of a runtime -------------------------------------------------------------------------
 
 TEST_P(Spawn, TheEndOfTheRuntimeDestroysAllTasks) {
     auto alive = counter();
@@ -466,7 +466,7 @@ TEST(SpawnStress, RuntimesEndInTheMiddleOfAnything) {
     }
 }
 
-// -- block_on -----------------------------------------------------------------------------------------
+// -- block_on -------------------------------------------------------------------------------------
 
 TEST_P(Spawn, BlockOnInsideItselfIsRefused) {
     struct Inside {
