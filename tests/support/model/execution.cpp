@@ -323,13 +323,13 @@ void Execution::store(std::uint32_t location, std::uint64_t value,
     note("stores", location, value, order);
 }
 
-std::uint64_t Execution::modify(std::uint32_t location, Modify modify, std::uint64_t operand,
+std::uint64_t Execution::modify(std::uint32_t location, Modify change, std::uint64_t operand,
                                 std::memory_order order) noexcept {
     step(location, Use::write);
     const Message last = memory_[location].back(); // a copy: append() may move it
     const auto index = static_cast<Stamp>(memory_[location].size() - 1);
     read(last, location, index, order);
-    const std::uint64_t value = modify(last.value, operand);
+    const std::uint64_t value = change(last.value, operand);
     append(location, value, order, &last.view);
     note("changes", location, value, order);
     return last.value;
