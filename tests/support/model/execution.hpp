@@ -109,7 +109,7 @@ public:
     std::uint64_t load(std::uint32_t location, std::memory_order order) noexcept;
     void store(std::uint32_t location, std::uint64_t value, std::memory_order order) noexcept;
     using Modify = std::uint64_t (*)(std::uint64_t value, std::uint64_t operand);
-    std::uint64_t modify(std::uint32_t location, Modify modify, std::uint64_t operand,
+    std::uint64_t modify(std::uint32_t location, Modify change, std::uint64_t operand,
                          std::memory_order order) noexcept;
     bool compare_exchange(std::uint32_t location, std::uint64_t& expected, std::uint64_t desired,
                           bool weak, std::memory_order success, std::memory_order failure) noexcept;
