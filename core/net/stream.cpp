@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "core/runtime/sched/scheduler.hpp"
+
 namespace hc::net {
 
 using runtime::Context;
@@ -75,9 +77,9 @@ Result<void> check_kind(const Address& address, bool unix_domain) {
 } // namespace
 
 Result<Worker*> home_or_here(Worker* home) {
-    if (home == nullptr) home = Worker::current();
+    if (home == nullptr) home = runtime::sched::Scheduler::home();
     if (home != nullptr) return home;
-    return fail(ErrorKind::state, "a socket needs a worker, and this thread is none");
+    return fail(ErrorKind::state, "a socket needs a worker, and this thread belongs to no runtime");
 }
 
 Result<void> Connecting::begin() {

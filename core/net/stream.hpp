@@ -149,7 +149,7 @@ runtime::Poll<Result<AcceptedSocket>> poll_accept(runtime::WatchedSocket& listen
 Result<runtime::WatchedSocket> listen(runtime::Worker* home, const Address& at, bool unix_domain,
                                       const sys::ListenOptions& options);
 Result<Address> local_address(const runtime::WatchedSocket& socket);
-/// The worker given, or else the one whose thread this is; `state` when there is none.
+/// The worker given, else this thread's (in block_on: one of its runtime); `state`: there is none.
 Result<runtime::Worker*> home_or_here(runtime::Worker* home);
 
 } // namespace detail

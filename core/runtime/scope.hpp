@@ -145,6 +145,8 @@ private:
 /// scope lives.
 class Scope {
 public:
+    /// scope() makes it.
+    explicit Scope(detail::Children& children) noexcept : children_(children) {}
     Scope(const Scope&) = delete;
     Scope& operator=(const Scope&) = delete;
 
@@ -154,12 +156,7 @@ public:
     JoinHandle<FutureValue<F>> spawn(F future);
 
 private:
-    template <class Body>
-    friend auto scope(Body body) -> Task<
-        typename detail::ScopeResult<FutureValue<std::invoke_result_t<Body&, Scope&>>>::type>;
-    Scope() = default;
-
-    detail::Children children_;
+    detail::Children& children_;
 };
 
 template <Future F>
@@ -220,22 +217,40 @@ private:
 
 } // namespace detail
 
-/// Runs `body(Scope&)`, which gives a Task, and all that it spawns inside; see the top of the file.
-/// `body` lives until the end of the scope, so that a lambda may capture and be a coroutine.
+namespace detail {
+
 template <class Body>
-auto scope(Body body)
-    -> Task<typename detail::ScopeResult<FutureValue<std::invoke_result_t<Body&, Scope&>>>::type> {
+auto run_scope(Body body)
+    -> Task<typename ScopeResult<FutureValue<std::invoke_result_t<Body&, Scope&>>>::type> {
     using Started = std::invoke_result_t<Body&, Scope&>;
-    Scope inside;
+    Children children;
+    Scope inside(children);
     Started started = std::invoke(body, inside);
     // Goes first when this is dropped: children may borrow from the body.
-    struct EndChildren {
-        detail::Children& children;
-        ~EndChildren() { children.end_all(); }
+    struct EndFirst {
+        Children& children;
+        ~EndFirst() { children.end_all(); }
     };
-    const EndChildren first{inside.children_};
-    detail::ScopeDone<Started> done(inside.children_, started);
+    const EndFirst first{children};
+    ScopeDone<Started> done(children, started);
     co_return co_await done;
+}
+
+} // namespace detail
+
+/// Runs `body(Scope&)`, which gives a Task, and all that it spawns inside; see the top of the file.
+/// A copy of `body` lives until the end of the scope, so that a lambda may capture and be a
+/// coroutine.
+template <class Body>
+auto scope(Body&& body) {
+    using Kept = std::decay_t<Body>;
+#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ < 14
+    static_assert(
+        std::is_lvalue_reference_v<Body> || std::is_trivially_copyable_v<Kept>,
+        "GCC before 14 destroys what a lambda within a co_await expression has captured by "
+        "value twice: give the lambda a name first, or capture by reference");
+#endif
+    return detail::run_scope<Kept>(std::forward<Body>(body));
 }
 
 } // namespace hc::runtime

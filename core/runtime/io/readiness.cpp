@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/runtime/runtime.hpp"
+#include "core/runtime/sched/scheduler.hpp"
 #include "core/runtime/seat.hpp"
 
 namespace hc::runtime {
@@ -213,9 +214,9 @@ WatchedSocket WatchedSocket::make_there(Worker& home, sys::Socket socket) {
 }
 
 Result<WatchedSocket> WatchedSocket::make(sys::Sockets& sockets, sys::Socket socket) {
-    if (Worker* here = Worker::current()) return make_here(*here, socket);
+    if (Worker* home = sched::Scheduler::home()) return make(*home, socket);
     sockets.close(socket);
-    return fail(ErrorKind::state, "a socket needs a worker, and this thread is none");
+    return fail(ErrorKind::state, "a socket needs a worker, and this thread belongs to no runtime");
 }
 
 Result<WatchedSocket> WatchedSocket::make(Worker& home, sys::Socket socket) {

@@ -87,6 +87,25 @@ Task<std::string> borrows_and_joins() {
 
 TEST_P(Scoped, ChildrenBorrowAndGiveResults) { EXPECT_EQ(run(borrows_and_joins()), "hello "); }
 
+Task<std::size_t> captures_by_value(std::string text) {
+    const auto body = [text, copy = text + text](Scope& inside) -> Task<std::size_t> {
+        struct Measure {
+            static Task<std::size_t> of(std::string text) {
+                co_await yield_now();
+                co_return text.size();
+            }
+        };
+        auto measured = inside.spawn(Measure::of(copy));
+        co_return *(co_await measured) + text.size();
+    };
+    auto given = co_await scope(body);
+    co_return *given;
+}
+
+TEST_P(Scoped, TheBodyMayCaptureByValue) {
+    EXPECT_EQ(run(captures_by_value(std::string(100, 'x'))), 300U);
+}
+
 Task<void> an_error_ends_siblings(int bad) {
     std::atomic<int> alive{0};
     const Result<void> result = co_await scope([&](Scope& inside) -> Task<void> {
