@@ -36,9 +36,8 @@ constexpr std::size_t train_segments_max = 64;
 constexpr std::size_t train_bytes_max = 65'000;
 
 /// Room for all the control messages of one datagram, in either direction.
-constexpr std::size_t control_bytes = CMSG_SPACE(sizeof(int)) * 3 +
-                                      CMSG_SPACE(sizeof(in6_pktinfo)) +
-                                      CMSG_SPACE(sizeof(in_pktinfo));
+constexpr std::size_t control_bytes =
+    CMSG_SPACE(sizeof(int)) * 3 + CMSG_SPACE(sizeof(in6_pktinfo)) + CMSG_SPACE(sizeof(in_pktinfo));
 
 struct Slot {
     SocketAddress address;

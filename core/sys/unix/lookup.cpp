@@ -56,8 +56,8 @@ Result<std::vector<Address>> lookup_host(std::string_view host, std::uint16_t po
     const std::string name(host);
     addrinfo hints{};
     hints.ai_family = AF_UNSPEC;
-    hints.ai_socktype = SOCK_STREAM;  // one answer an address, not one for each kind of socket
-    hints.ai_flags = AI_ADDRCONFIG;   // no IPv6 where this machine has none
+    hints.ai_socktype = SOCK_STREAM; // one answer an address, not one for each kind of socket
+    hints.ai_flags = AI_ADDRCONFIG;  // no IPv6 where this machine has none
     addrinfo* list = nullptr;
     const int code = ::getaddrinfo(name.c_str(), nullptr, &hints, &list);
     if (code != 0) return fail(lookup_error(code, errno, name));

@@ -54,8 +54,8 @@ protected:
         std::string_view left(message.into.data(), message.bytes);
         do {
             const std::string_view one = left.substr(0, message.segment_bytes);
-            out.push_back({std::string(one), message.from, message.to, message.ecn,
-                           message.truncated});
+            out.push_back(
+                {std::string(one), message.from, message.to, message.ecn, message.truncated});
             left.remove_prefix(one.size());
         } while (!left.empty());
     }
@@ -112,10 +112,9 @@ TEST_P(DatagramContract, ADualStackSocketSpeaksToBoth) {
     EXPECT_EQ(got[0].to.unmapped(), *Address::parse("127.0.0.1:0"));
     EXPECT_EQ(got[0].ecn, Ecn::ce);
     // The answer goes to where the question came from, from where it went to.
-    ASSERT_TRUE(send(both, {.bytes = "answer",
-                            .to = &got[0].from,
-                            .from = &got[0].to,
-                            .ecn = Ecn::ect1}).ok());
+    ASSERT_TRUE(
+        send(both, {.bytes = "answer", .to = &got[0].from, .from = &got[0].to, .ecn = Ecn::ect1})
+            .ok());
     const std::vector<Got> answer = receive(v4, 1);
     ASSERT_EQ(answer.size(), 1U);
     EXPECT_EQ(answer[0].from, to);
@@ -193,17 +192,20 @@ TEST_P(DatagramContract, ATrainArrivesAsItsDatagrams) {
         std::size_t bytes;
         std::uint32_t segment;
     };
-    for (const Case& each : {Case{12'300, 1200}, {12'000, 1200}, {1200, 1200}, {500, 1200},
-                             {15'000, 100}, {90'000, 1400}, {3, 1}}) {
+    for (const Case& each : {Case{12'300, 1200},
+                             {12'000, 1200},
+                             {1200, 1200},
+                             {500, 1200},
+                             {15'000, 100},
+                             {90'000, 1400},
+                             {3, 1}}) {
         for (const bool coalesce : {false, true}) {
             const Socket one = bind("127.0.0.1:0");
             const Socket two = bind("127.0.0.1:0", {.coalesce = coalesce});
             const Address to = address_of(two);
             const std::string train = train_of(each.bytes, each.segment);
-            const Io io = send(one, {.bytes = train,
-                                     .to = &to,
-                                     .segment_bytes = each.segment,
-                                     .ecn = Ecn::ect0});
+            const Io io = send(
+                one, {.bytes = train, .to = &to, .segment_bytes = each.segment, .ecn = Ecn::ect0});
             ASSERT_TRUE(io.ok()) << io.code;
             EXPECT_EQ(io.bytes, 1U);
             const std::size_t count = (each.bytes + each.segment - 1) / each.segment;

@@ -141,8 +141,8 @@ TEST_F(SimDatagrams, NamesThatWereAdded) {
     world.add_name("server.test", {*Address::parse("10.1.2.3:0"), *Address::parse("[fd00::1]:0")});
     const auto found = world.sockets().lookup("server.test", 443);
     ASSERT_TRUE(found);
-    EXPECT_EQ(*found, (std::vector{*Address::parse("10.1.2.3:443"),
-                                   *Address::parse("[fd00::1]:443")}));
+    EXPECT_EQ(*found,
+              (std::vector{*Address::parse("10.1.2.3:443"), *Address::parse("[fd00::1]:443")}));
     EXPECT_EQ(world.sockets().lookup("other.test", 443).error().kind, ErrorKind::not_found);
     EXPECT_FALSE(world.sockets().lookup_waits());
 }
