@@ -2,8 +2,6 @@
 
 #include <utility>
 
-#include "core/runtime/sched/scheduler.hpp"
-
 namespace hc::net {
 
 using runtime::Context;
@@ -77,9 +75,8 @@ Result<void> check_kind(const Address& address, bool unix_domain) {
 } // namespace
 
 Result<Worker*> home_or_here(Worker* home) {
-    if (home == nullptr) home = runtime::sched::Scheduler::home();
     if (home != nullptr) return home;
-    return fail(ErrorKind::state, "a socket needs a worker, and this thread belongs to no runtime");
+    return WatchedSocket::home_here();
 }
 
 Result<void> Connecting::begin() {
@@ -102,9 +99,12 @@ Poll<Result<void>> Connecting::poll(Context& context) {
         auto ready = socket_.poll_write_ready(context);
         if (!ready.is_ready()) return pending;
         if (!ready.value()) return Result<void>(fail(std::move(ready.value().error())));
-        if (!runtime::coop::spend(context)) return pending;
+        if (!runtime::coop::proceed(context)) return pending;
         auto connected = socket_.sockets().connect_result(socket_.socket());
-        if (connected || connected.error().kind != ErrorKind::again) return connected;
+        if (connected || connected.error().kind != ErrorKind::again) {
+            runtime::coop::took();
+            return connected;
+        }
         socket_.clear_write(*ready.value());
     }
 }

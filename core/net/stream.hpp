@@ -124,7 +124,7 @@ namespace detail {
 /// Connects, whatever the family. Begins with the first poll.
 class Connecting {
 public:
-    /// `home` null: the worker that polls it first.
+    /// `home` null: that of the thread which polls it first.
     Connecting(runtime::Worker* home, const Address& to, bool unix_domain) noexcept
         : home_(home), to_(to), unix_domain_(unix_domain) {}
     runtime::Poll<Result<void>> poll(runtime::Context& context);
@@ -149,13 +149,14 @@ runtime::Poll<Result<AcceptedSocket>> poll_accept(runtime::WatchedSocket& listen
 Result<runtime::WatchedSocket> listen(runtime::Worker* home, const Address& at, bool unix_domain,
                                       const sys::ListenOptions& options);
 Result<Address> local_address(const runtime::WatchedSocket& socket);
-/// The worker given, else this thread's (in block_on: one of its runtime); `state`: there is none.
+/// The worker given, or else WatchedSocket::home_here().
 Result<runtime::Worker*> home_or_here(runtime::Worker* home);
 
 } // namespace detail
 
-/// The future of `Stream::connect`: connects when it is first polled, on the worker that polls it,
-/// unless another was given. Gives `state` when neither is there, `refused`, `timeout`, `not_found`
+/// The future of `Stream::connect`: connects when it is first polled, at home on the worker that
+/// polls it (in block_on: on one of that runtime's), unless another was given. Gives `state` when
+/// there is none, `refused`, `timeout`, `not_found`
 /// and so on when the connection fails. Dropping it gives the attempt up.
 template <class Stream>
 class Connect {
@@ -185,7 +186,7 @@ public:
     StreamListener& operator=(StreamListener&&) noexcept = default;
 
     /// The next connection and where it comes from. The stream's home is the worker that asks, or
-    /// the listener's on a thread that is none.
+    /// the listener's on a thread that belongs to no runtime.
     auto accept() {
         return runtime::io_future<Result<std::pair<Stream, Address>>>(
             socket_, runtime::Direction::read,

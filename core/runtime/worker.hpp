@@ -42,6 +42,8 @@
 
 namespace hc::runtime {
 
+class ReadinessHome;
+class SocketSource;
 class Worker;
 namespace detail {
 class SleepNode;
@@ -198,6 +200,8 @@ private:
     Worker(sys::System& system, std::unique_ptr<sys::Selector> selector, Seat& seat,
            sched::Scheduler& scheduler, std::uint32_t prefix, LogSink log);
     friend class detail::SleepNode;
+    friend class ReadinessHome; // and its sockets find it by its seat
+    friend class SocketSource;
     friend class sched::Scheduler; // tasks queue themselves and wake workers
     friend class sched::TaskBase;
     friend class sched::TaskRunner;

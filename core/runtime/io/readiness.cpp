@@ -4,17 +4,11 @@
 #include <optional>
 #include <utility>
 
-#include "core/runtime/runtime.hpp"
 #include "core/runtime/sched/scheduler.hpp"
-#include "core/runtime/seat.hpp"
 
 namespace hc::runtime {
 
 namespace {
-
-std::uint64_t handle_of(const Worker& worker) noexcept {
-    return (std::uint64_t{worker.runtime()} << 10 | worker.index()) << 48;
-}
 
 Error ended_error() {
     return user_error(ErrorKind::closed, "the worker that watched the socket has ended");
@@ -32,7 +26,7 @@ public:
         while (SocketSource* source = sources_.pop_front()) source->home_ended();
     }
     static ReadinessHome& of(Worker& worker) {
-        Seat& seat = *Seat::find(handle_of(worker));
+        Seat& seat = worker.seat();
         if (seat.home() == nullptr) worker.attach(std::make_unique<ReadinessHome>(seat));
         return *seat.home();
     }
@@ -46,8 +40,7 @@ private:
 // -- the home ------------------------------------------------------------------------------------
 
 SocketSource::SocketSource(Worker& home, sys::Socket socket) noexcept
-    : sockets_(home.system().sockets()), home_(&home), home_handle_(handle_of(home)),
-      socket_(socket) {}
+    : sockets_(home.system().sockets()), home_(&home), seat_(home.seat()), socket_(socket) {}
 
 Result<void> SocketSource::join(Worker& worker) {
     if (worker.ended()) return fail(ended_error());
@@ -176,21 +169,22 @@ void SocketSource::let_go() noexcept {
     drop_waker(Direction::read);
     drop_waker(Direction::write);
     const bool at_home = Worker::current() == home_;
-    std::optional<WorkerRef> home;
-    if (!at_home) home.emplace(WorkerRef::of(home_handle_));
+    Seat& seat = seat_;
+    Worker* const held = at_home ? nullptr : seat.hold();
     switch (state_.exchange(State::released, std::memory_order_acq_rel)) {
     case State::watched:
         if (at_home) {
             leave(*home_);
-        } else if (*home) {
+        } else if (held != nullptr) {
             hold();
-            (*home)->post(std::unique_ptr<Message>(&leave_));
+            held->post(std::unique_ptr<Message>(&leave_));
         }
         break;
     case State::orphaned: close_here(); break;
     case State::posted:
     case State::released: break; // the message closes it
     }
+    if (held != nullptr) seat.let_go();
     drop();
 }
 
@@ -213,10 +207,9 @@ WatchedSocket WatchedSocket::make_there(Worker& home, sys::Socket socket) {
     return made;
 }
 
-Result<WatchedSocket> WatchedSocket::make(sys::Sockets& sockets, sys::Socket socket) {
-    if (Worker* home = sched::Scheduler::home()) return make(*home, socket);
-    sockets.close(socket);
-    return fail(ErrorKind::state, "a socket needs a worker, and this thread belongs to no runtime");
+Result<Worker*> WatchedSocket::home_here() {
+    if (Worker* home = sched::Scheduler::home()) return home;
+    return fail(ErrorKind::state, "a socket needs a worker, and this thread is none");
 }
 
 Result<WatchedSocket> WatchedSocket::make(Worker& home, sys::Socket socket) {
@@ -226,10 +219,14 @@ Result<WatchedSocket> WatchedSocket::make(Worker& home, sys::Socket socket) {
 
 Result<WatchedSocket> WatchedSocket::make_beside(const WatchedSocket& other, sys::Socket socket) {
     SocketSource& beside = *other.source_;
-    Worker* here = Worker::current();
-    if (here != nullptr && &here->sockets() == &beside.sockets_) return make_here(*here, socket);
-    const WorkerRef home = WorkerRef::of(beside.home_handle_);
-    if (home && (beside.look() & Ready::gone_bit) == 0) return make_there(*home, socket);
+    Worker* here = sched::Scheduler::home();
+    if (here != nullptr && &here->sockets() == &beside.sockets_) return make(*here, socket);
+    Worker* const held = beside.seat_.hold();
+    // Not gone while somebody sits there: it is the home, and no later worker.
+    std::optional<WatchedSocket> made;
+    if (held != nullptr && (beside.look() & Ready::gone_bit) == 0) made = make_there(*held, socket);
+    if (held != nullptr) beside.seat_.let_go();
+    if (made) return std::move(*made);
     beside.sockets_.close(socket);
     return fail(ended_error());
 }

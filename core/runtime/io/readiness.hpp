@@ -54,7 +54,9 @@
 #include "core/base/intrusive_list.hpp"
 #include "core/base/result.hpp"
 #include "core/runtime/coop.hpp"
+#include "core/runtime/inbox.hpp"
 #include "core/runtime/poll.hpp"
+#include "core/runtime/seat.hpp"
 #include "core/runtime/waker.hpp"
 #include "core/runtime/worker.hpp"
 #include "core/sys/sys.hpp"
@@ -138,7 +140,7 @@ private:
 
     sys::Sockets& sockets_;
     Worker* const home_; // only to be compared, unless the home is held or this is its thread
-    const std::uint64_t home_handle_;
+    Seat& seat_;         // its seat
     const sys::Socket socket_;
     std::atomic<std::uint64_t> word_{Ready::readable_bit | Ready::writable_bit};
     std::atomic<std::uint32_t> refs_{1};
@@ -160,14 +162,14 @@ private:
 class WatchedSocket {
 public:
     WatchedSocket() = default;
-    /// Takes over the socket, in any case: when it fails, the socket is closed. At home on the
-    /// calling thread's worker: `state` when there is none. `closed` when that one has ended.
-    static Result<WatchedSocket> make(sys::Sockets& sockets, sys::Socket socket);
-    /// At home on `home`, which must exist during the call. On another thread than its own it is
-    /// registered by a message; should that fail, pollers get the error.
+    /// The worker that is the home of what the calling thread makes: itself, or when it is in
+    /// block_on one of that runtime's. `state` when it belongs to no runtime.
+    static Result<Worker*> home_here();
+    /// Takes over the socket, in any case: when it fails, the socket is closed. At home on `home`,
+    /// which must exist during the call. `closed` when that one has ended. On another thread than
+    /// its own it is registered by a message; should that fail, pollers get the error.
     static Result<WatchedSocket> make(Worker& home, sys::Socket socket);
-    /// At home where the calling thread is, if that is a worker of the same system, or else where
-    /// `other` is.
+    /// At home on home_here(), if that is a worker of the same system, or else where `other` is.
     static Result<WatchedSocket> make_beside(const WatchedSocket& other, sys::Socket socket);
 
     WatchedSocket(WatchedSocket&& other) noexcept
@@ -207,16 +209,19 @@ public:
     }
 
     /// Calls `operation() -> sys::Io` as soon as it does not block. Spends one unit of the task's
-    /// budget for each try.
+    /// budget when it does not.
     template <class Operation>
     Poll<Result<sys::Io>> poll_io(Direction direction, Context& context, Operation&& operation) {
         for (;;) {
             auto ready = poll_ready(direction, context);
             if (!ready.is_ready()) return pending;
             if (!ready.value()) return Result<sys::Io>(fail(std::move(ready.value().error())));
-            if (!coop::spend(context)) return pending;
+            if (!coop::proceed(context)) return pending;
             const sys::Io io = operation();
-            if (io.status != sys::Io::Status::would_block) return Result<sys::Io>(io);
+            if (io.status != sys::Io::Status::would_block) {
+                coop::took();
+                return Result<sys::Io>(io);
+            }
             clear(direction, *ready.value());
         }
     }

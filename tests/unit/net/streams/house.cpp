@@ -17,15 +17,20 @@ private:
 
 } // namespace
 
-std::vector<HouseCase> all_houses() {
+std::vector<HouseCase> simulated_houses() {
     std::vector<HouseCase> out;
-    out.push_back({"native", std::nullopt, {}});
     out.push_back({"sim", 1, {}});
     for (std::uint64_t seed = 1; seed <= 8; ++seed) {
         auto options = sys::sim::Options::hostile();
         options.stall_max = 50ms;
         out.push_back({"sim_rough_" + std::to_string(seed), seed, options});
     }
+    return out;
+}
+
+std::vector<HouseCase> all_houses() {
+    std::vector<HouseCase> out = simulated_houses();
+    out.push_back({"native", std::nullopt, {}});
     return out;
 }
 

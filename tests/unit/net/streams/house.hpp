@@ -112,7 +112,8 @@ inline void PrintTo(const HouseCase& house, std::ostream* out) { *out << house.n
 inline std::string name_of(const testing::TestParamInfo<HouseCase>& info) {
     return info.param.name;
 }
-std::vector<HouseCase> all_houses();
+std::vector<HouseCase> simulated_houses();
+std::vector<HouseCase> all_houses(); // and the real system
 
 class House : public testing::TestWithParam<HouseCase> {
 protected:
@@ -123,6 +124,7 @@ protected:
     sys::System& system() { return simulated() ? *world_ : sys::native(); }
     sys::sim::World& world() { return *world_; }
     Worker& worker(std::size_t index = 0) { return runtimes_.at(index)->worker(0); }
+    runtime::Runtime& runtime(std::size_t index = 0) { return *runtimes_.at(index); }
     /// Ends a worker, as the end of its runtime does.
     void end_worker(std::size_t index) { runtimes_.at(index).reset(); }
 

@@ -5,6 +5,7 @@
 
 #include "core/net/tcp.hpp"
 #include "core/runtime/park.hpp"
+#include "core/runtime/spawn.hpp"
 #include "tests/unit/net/streams/house.hpp"
 
 namespace hc::net::test {
@@ -77,6 +78,48 @@ TEST(StreamThreads, ManyThreadsAskOneWorker) {
     }
     for (std::thread& thread : threads) thread.join();
     runtime.reset(); // `serve` has a reference to the listener
+}
+
+Task<void> serve_anywhere(std::shared_ptr<TcpListener> listener, int connections) {
+    for (int i = 0; i < connections; ++i) {
+        (void)runtime::spawn(echo(must(co_await listener->accept()).first));
+    }
+}
+Task<void> ask_anywhere(Address to, std::string text) {
+    auto stream = must(co_await TcpStream::connect(to));
+    auto [reader, writer] = split(std::move(stream));
+    auto sends = runtime::spawn([](WriteHalf<TcpStream> half, std::string out) -> Task<void> {
+        must(co_await write_all(half, out));
+    }(std::move(writer), text));
+    EXPECT_EQ(co_await read_all(reader), text);
+    must(co_await sends);
+}
+Task<void> ask_many(int connections) {
+    auto listener = std::make_shared<TcpListener>(must(TcpListener::bind(local())));
+    const Address at = must(listener->local_address());
+    (void)runtime::spawn(serve_anywhere(listener, connections));
+    std::vector<runtime::JoinHandle<void>> asking;
+    for (int i = 0; i < connections; ++i) {
+        asking.push_back(
+            runtime::spawn(ask_anywhere(at, std::string(static_cast<std::size_t>(i * 1000), 'z'))));
+    }
+    for (auto& each : asking) must(co_await each);
+}
+
+TEST(StreamThreads, TasksThatMoveBetweenWorkers) {
+    auto runtime = start(3);
+    must(runtime->block_on(ask_many(60)));
+}
+
+TEST(StreamThreads, ABlockedThreadIsAtHomeOnAWorkerOfItsRuntime) {
+    auto runtime = start(2);
+    must(runtime->block_on([]() -> Task<void> {
+        auto listener = must(TcpListener::bind(local()));
+        auto client = must(co_await TcpStream::connect(must(listener.local_address())));
+        auto server = must(co_await listener.accept()).first;
+        must(co_await write_all(client, "x"));
+        EXPECT_EQ(co_await read_all(server, 1), "x");
+    }()));
 }
 
 Task<Result<std::size_t>> read_one(TcpStream* stream) {
