@@ -98,9 +98,7 @@ template <class T>
 class ChangeWait : private sync_detail::Waiter {
 public:
     explicit ChangeWait(State<T>& state) noexcept : state_(&state) {}
-    ChangeWait(ChangeWait&& other) noexcept : ChangeWait(*other.state_) {
-        assert(!other.in_line_);
-    }
+    ChangeWait(ChangeWait&& other) noexcept : ChangeWait(*other.state_) { assert(!other.in_line_); }
     ~ChangeWait() {
         if (!in_line_) return;
         const std::lock_guard lock(state_->mutex());
@@ -139,8 +137,7 @@ private:
 /// A channel that holds `value`, which the receiver has seen.
 template <class T>
 std::pair<Sender<T>, Receiver<T>> channel(T value) {
-    auto state =
-        std::make_shared<detail::State<T>>(std::make_shared<T>(std::move(value)));
+    auto state = std::make_shared<detail::State<T>>(std::make_shared<T>(std::move(value)));
     return {Sender<T>(state), Receiver<T>(state, 0)};
 }
 
@@ -326,8 +323,7 @@ public:
 
 private:
     friend class Receiver;
-    explicit Changed(Receiver& receiver) noexcept
-        : receiver_(&receiver), wait_(*receiver.state_) {}
+    explicit Changed(Receiver& receiver) noexcept : receiver_(&receiver), wait_(*receiver.state_) {}
 
     Receiver* receiver_;
     detail::ChangeWait<T> wait_;

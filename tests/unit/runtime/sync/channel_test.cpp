@@ -205,7 +205,8 @@ protected:
         entries_[id].recv.reset();
         std::erase(model_.senders, id);
         std::erase(model_.receivers, id);
-        for (auto* woken : {&model_.room_for, &model_.item_for, &model_.refused, &model_.finished}) {
+        for (auto* woken :
+             {&model_.room_for, &model_.item_for, &model_.refused, &model_.finished}) {
             woken->erase(id);
         }
     }
@@ -234,8 +235,8 @@ TEST_P(ChannelProperty, DoesWhatTheModelDoes) {
         for (int step = 0; step < 500; ++step) {
             const auto dice = random_.below(100);
             if (dice < 15) {
-                entries_.push_back({std::make_unique<Send>(channel.send(Tracked(step))), nullptr,
-                                    step, false});
+                entries_.push_back(
+                    {std::make_unique<Send>(channel.send(Tracked(step))), nullptr, step, false});
             } else if (dice < 30) {
                 entries_.push_back({nullptr, std::make_unique<Recv>(channel.recv()), 0, false});
             } else if (step > 400 && dice < 32) {
