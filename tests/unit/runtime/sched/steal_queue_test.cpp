@@ -57,8 +57,8 @@ TEST_P(StealQueueTest, IsFirstInFirstOut) {
         push(5);
         EXPECT_EQ(queue.size(), 5U);
         EXPECT_EQ(queue.room(), 3U);
-        EXPECT_EQ(drain(queue), (Numbers{pushed - 5, pushed - 4, pushed - 3, pushed - 2,
-                                         pushed - 1}));
+        EXPECT_EQ(drain(queue),
+                  (Numbers{pushed - 5, pushed - 4, pushed - 3, pushed - 2, pushed - 1}));
         EXPECT_TRUE(queue.empty());
     }
 }
