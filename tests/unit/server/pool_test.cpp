@@ -81,17 +81,17 @@ struct Lines {
     std::mutex mutex;
     std::vector<std::string> lines;
     LogSink sink() {
-        return {.write =
-                    [](void* arg, LogLevel level, std::string_view component,
-                       std::string_view text) {
-                        auto& it = *static_cast<Lines*>(arg);
-                        const std::lock_guard lock(it.mutex);
-                        if (level == LogLevel::warning && component == "pool") {
-                            it.lines.emplace_back(text);
-                        }
-                    },
-                .arg = this,
-                .minimum = LogLevel::info};
+        return {
+            .write =
+                [](void* arg, LogLevel level, std::string_view component, std::string_view text) {
+                    auto& it = *static_cast<Lines*>(arg);
+                    const std::lock_guard lock(it.mutex);
+                    if (level == LogLevel::warning && component == "pool") {
+                        it.lines.emplace_back(text);
+                    }
+                },
+            .arg = this,
+            .minimum = LogLevel::info};
     }
     std::size_t count() {
         const std::lock_guard lock(mutex);
