@@ -254,7 +254,7 @@ void Pool::publish_all() {
 /// Takes the jobs over.
 void Pool::queue(std::span<std::shared_ptr<Job>> jobs) {
     State& state = *state_;
-    std::vector<std::shared_ptr<Job>> unwanted; // refused, or to be run here
+    std::vector<std::shared_ptr<Job>> unwanted; // withdrawn, refused, or to be run here
     bool hurry = false;
     bool nobody = false;
     {
@@ -263,7 +263,7 @@ void Pool::queue(std::span<std::shared_ptr<Job>> jobs) {
         const bool first = state.threads == 0;
         nobody = first && (state.ending || !state.start_thread(state_));
         for (std::shared_ptr<Job>& job : jobs) {
-            if (nobody || (closed && job->fresh_)) {
+            if (nobody || job->withdrawn_ || (closed && job->fresh_)) {
                 unwanted.push_back(std::move(job));
                 continue;
             }
@@ -276,7 +276,9 @@ void Pool::queue(std::span<std::shared_ptr<Job>> jobs) {
     }
     if (hurry) state.work.notify_one();
     for (const std::shared_ptr<Job>& job : unwanted) {
-        if (job->fresh_) {
+        if (job->withdrawn_) {
+            state.load.fetch_sub(1, std::memory_order_relaxed);
+        } else if (job->fresh_) {
             state.load.fetch_sub(1, std::memory_order_relaxed);
             state.refused.fetch_add(1, std::memory_order_relaxed);
             job->refused();
@@ -294,7 +296,9 @@ void Pool::run_here(Job& job) noexcept {
 bool Pool::withdraw(Job& job) noexcept {
     std::shared_ptr<Job> kept; // goes after the lock
     const std::lock_guard lock(state_->mutex);
-    if (!job.linked() || !job.fresh_) return false;
+    if (!job.fresh_ || job.withdrawn_) return false;
+    job.withdrawn_ = true;
+    if (!job.linked()) return true; // its worker has gathered it, and will not get rid of it
     job.unlink();
     kept = std::move(job.self_);
     State::add(state_->queued, -1);

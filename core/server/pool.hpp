@@ -81,6 +81,7 @@ public:
         friend class IntrusiveList<Job>;
         std::shared_ptr<Job> self_; // while it is queued; under the pool's lock
         bool fresh_;                // has not begun; under the pool's lock once submitted
+        bool withdrawn_ = false;    // before it was queued; likewise
     };
 
     Pool(PoolOptions options, sys::Clock& clock);
@@ -95,8 +96,7 @@ public:
     /// Queues a job that is not queued and does not run. On a worker of the runtime at the end of
     /// its pass, together with all others of that pass.
     void submit(std::shared_ptr<Job> job);
-    /// Takes back an admitted job that has not begun. False: it has, or is on its way into the
-    /// queue.
+    /// Takes back an admitted job, at the latest when it comes to be queued. False: it has begun.
     bool withdraw(Job& job) noexcept;
 
     /// Admits nothing any more; what has not begun is refused. What has begun goes on.

@@ -215,6 +215,23 @@ TEST_F(PoolOf, WithdrawnJobsFreeTheirPlaceAndNeverRun) {
     wait_until([&] { return ran == 2; });
 }
 
+TEST_F(PoolOf, WhatIsWithdrawnOnItsWayTakesNoPlaceEither) {
+    make(1, 1);
+    ASSERT_TRUE(add());
+    sluice.holds(1);
+    ASSERT_TRUE(pool->admit());
+    const auto one = job([&] { ADD_FAILURE() << "it was withdrawn"; });
+    EXPECT_TRUE(pool->withdraw(*one)); // a worker gathers it: it is not queued yet
+    pool->submit(one);
+    EXPECT_EQ(one.use_count(), 1);
+    EXPECT_EQ(pool->metrics().queued, 0U);
+    EXPECT_EQ(pool->metrics().refused, 0U);
+    EXPECT_TRUE(add());
+    EXPECT_FALSE(pool->admit());
+    sluice.open(2);
+    wait_until([&] { return ran == 2; });
+}
+
 TEST_F(PoolOf, ClosingRefusesWhatHasNotBegunAndLetsTheRestGoOn) {
     make(1, 10);
     ASSERT_TRUE(add());
