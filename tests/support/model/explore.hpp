@@ -18,6 +18,20 @@
 
 namespace hc::model {
 
+#if defined(__SANITIZE_ADDRESS__)
+inline constexpr bool is_sanitized = true;
+#elif defined(__has_feature)
+inline constexpr bool is_sanitized = __has_feature(address_sanitizer);
+#else
+inline constexpr bool is_sanitized = false;
+#endif
+
+/// For programs with many schedules: a sanitized build, which takes some twenty times as long for
+/// each, looks at those with one switch less.
+constexpr std::uint32_t deep(std::uint32_t preemptions) {
+    return is_sanitized ? preemptions - 1 : preemptions;
+}
+
 struct Outcome {
     std::uint64_t schedules = 0;
     bool complete = false; // every schedule within the bounds ran, and none failed

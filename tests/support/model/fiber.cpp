@@ -17,7 +17,7 @@
 namespace hc::model {
 namespace {
 
-constexpr std::size_t stack_bytes = 256 * 1024;
+constexpr std::size_t stack_bytes = 64 * 1024;
 
 // The switch that is under way; makecontext passes no pointers.
 Fiber* switch_from = nullptr;

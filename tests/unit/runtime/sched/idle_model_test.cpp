@@ -266,14 +266,34 @@ TEST(IdleModel, RestOfATheft) {
     RecordProperty("schedules", std::to_string(outcome.schedules));
 }
 
+TEST(IdleModel, ASleeperIsTakenOutOnce) {
+    const Outcome outcome = model::explore({}, [] {
+        Idle<model::Atomics> idle(2);
+        int woken = 0;
+        idle.transition_to_sleeping(0, false);
+        for (int i = 0; i < 3; ++i) {
+            model::spawn([&] {
+                const auto worker = idle.worker_to_notify();
+                if (worker && idle.woke(*worker)) ++woken;
+            });
+        }
+        model::join();
+        require(woken == 1, "by one of three notifiers");
+        require(idle.searching() == 1 && idle.sleeping() == 0, "and counted once");
+    });
+    EXPECT_TRUE(outcome) << outcome;
+}
+
 TEST(IdleModel, OneSleeper) {
-    const Outcome outcome = one_sleeper<model::Atomics>({.preemptions = 4}, Breach::none);
+    const Outcome outcome =
+        one_sleeper<model::Atomics>({.preemptions = model::deep(4)}, Breach::none);
     EXPECT_TRUE(outcome) << outcome;
     RecordProperty("schedules", std::to_string(outcome.schedules));
 }
 
 TEST(IdleModel, OneIsBusy) {
-    const Outcome outcome = one_is_busy<model::Atomics>({}, Breach::none);
+    const Outcome outcome =
+        one_is_busy<model::Atomics>({.preemptions = model::deep(2)}, Breach::none);
     EXPECT_TRUE(outcome) << outcome;
     RecordProperty("schedules", std::to_string(outcome.schedules));
 }

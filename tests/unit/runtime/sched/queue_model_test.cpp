@@ -210,31 +210,32 @@ Outcome batches(const Limits& limits, std::uint32_t first_index) {
 class QueueModel : public testing::TestWithParam<std::uint32_t> {};
 
 TEST_P(QueueModel, OneThief) {
-    const Outcome two = one_thief<model::Atomics, 2>({.preemptions = 3}, GetParam());
+    const Outcome two = one_thief<model::Atomics, 2>({.preemptions = model::deep(3)}, GetParam());
     EXPECT_TRUE(two) << two;
-    const Outcome four = one_thief<model::Atomics, 4>({}, GetParam());
+    const Outcome four = one_thief<model::Atomics, 4>({.preemptions = model::deep(2)}, GetParam());
     EXPECT_TRUE(four) << four;
     RecordProperty("schedules", std::to_string(two.schedules + four.schedules));
 }
 
 TEST_P(QueueModel, TwoThieves) {
-    const Outcome two = two_thieves<model::Atomics, 2>({}, GetParam());
+    const Outcome two = two_thieves<model::Atomics, 2>({.preemptions = model::deep(2)}, GetParam());
     EXPECT_TRUE(two) << two;
-    const Outcome four = two_thieves<model::Atomics, 4>({}, GetParam());
+    const Outcome four =
+        two_thieves<model::Atomics, 4>({.preemptions = model::deep(2)}, GetParam());
     EXPECT_TRUE(four) << four;
     RecordProperty("schedules", std::to_string(two.schedules + four.schedules));
 }
 
 TEST_P(QueueModel, Overflow) {
-    const Outcome two = overflow<model::Atomics, 2>({.preemptions = 3}, GetParam());
+    const Outcome two = overflow<model::Atomics, 2>({.preemptions = model::deep(3)}, GetParam());
     EXPECT_TRUE(two) << two;
-    const Outcome four = overflow<model::Atomics, 4>({}, GetParam());
+    const Outcome four = overflow<model::Atomics, 4>({.preemptions = model::deep(2)}, GetParam());
     EXPECT_TRUE(four) << four;
     RecordProperty("schedules", std::to_string(two.schedules + four.schedules));
 }
 
 TEST_P(QueueModel, Batches) {
-    const Outcome outcome = batches<model::Atomics>({}, GetParam());
+    const Outcome outcome = batches<model::Atomics>({.preemptions = model::deep(2)}, GetParam());
     EXPECT_TRUE(outcome) << outcome;
     RecordProperty("schedules", std::to_string(outcome.schedules));
 }
@@ -316,7 +317,7 @@ Outcome shared_queue(const Limits& limits) {
 }
 
 TEST(InjectorModel, EachItemOnce) {
-    const Outcome outcome = shared_queue<model::Atomics>({.preemptions = 3});
+    const Outcome outcome = shared_queue<model::Atomics>({.preemptions = model::deep(3)});
     EXPECT_TRUE(outcome) << outcome;
 }
 
