@@ -254,32 +254,36 @@ public:
 
     /// Nothing once the channel is drained.
     Poll<std::optional<T>> poll(Context& context) noexcept {
-        if (!coop::proceed(context)) return pending;
-        std::optional<T> item;
+        Poll<std::optional<T>> answer{std::optional<T>()}; // made in place: a copy costs a stall
+        if (!ask(context, answer.value())) answer = pending;
+        return answer;
+    }
+
+private:
+    bool ask(Context& context, std::optional<T>& item) noexcept {
+        if (!coop::proceed(context)) return false;
         Waker unused; // dropped after the mutex
         std::unique_lock lock(channel_->mutex_);
         if (in_line_ && verdict != Verdict::none_yet) {
             unlink(); // the end lets them go one by one
             in_line_ = false;
             coop::took();
-            if (verdict == Verdict::closed) return item;
+            if (verdict == Verdict::closed) return true;
             --channel_->claimed_;
         } else if (in_line_ || !channel_->has_item()) {
             if (!in_line_ && channel_->drained()) {
                 coop::took();
-                return item;
+                return true;
             }
             in_line_ = true;
             unused = channel_->takers_.wait(*this, context);
-            return pending;
+            return false;
         } else {
             coop::took();
         }
         channel_->take(item, lock);
-        return item;
+        return true;
     }
-
-private:
     void give_up() noexcept {
         std::unique_lock lock(channel_->mutex_);
         unlink();
