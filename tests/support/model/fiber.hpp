@@ -28,8 +28,9 @@ private:
     std::function<void()> entry_;
     std::unique_ptr<std::byte[]> stack_;
     ucontext_t context_{};
-    const void* bottom_ = nullptr; // what AddressSanitizer wants to know
-    std::size_t size_ = 0;
+    // What AddressSanitizer wants to know.
+    [[maybe_unused]] const void* bottom_ = nullptr;
+    [[maybe_unused]] std::size_t size_ = 0;
 };
 
 } // namespace hc::model
