@@ -1,17 +1,18 @@
-// tokio on the steps of ../ours.cpp: NAME WORKERS ITERATIONS, and the same line of output.
+// tokio on the steps of ../ours.cpp: NAME WORKERS CPU_MS, and the same line of output.
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::sync::{oneshot, Mutex};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, oneshot, Mutex};
 
+/// User and system time of all threads of the process.
 fn cpu_ns() -> i64 {
-    let mut used = unsafe { std::mem::zeroed::<libc::rusage>() };
-    unsafe { libc::getrusage(libc::RUSAGE_SELF, &mut used) };
-    let ns = |at: libc::timeval| at.tv_sec * 1_000_000_000 + at.tv_usec * 1000;
-    ns(used.ru_utime) + ns(used.ru_stime)
+    let mut used = unsafe { std::mem::zeroed::<libc::timespec>() };
+    unsafe { libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &mut used) };
+    used.tv_sec * 1_000_000_000 + used.tv_nsec
 }
 
 struct Countdown {
@@ -38,8 +39,13 @@ const PINGS: usize = 1000;
 const SPAWNS: usize = 10_000;
 const YIELDERS: usize = 200;
 const YIELDS: usize = 1000;
+const ROUNDS: usize = 100;
+const A_ROUND: usize = 100;
+const MESSAGES: usize = 10_000;
+const ROOM: usize = 100;
 const LOCKERS: usize = 100;
 const LOCKS: usize = 100;
+const HELD_OVER_YIELD: usize = 10;
 
 fn chain(left: usize, done: oneshot::Sender<()>) {
     if left == 0 {
@@ -99,11 +105,32 @@ async fn yield_many() {
     done.await.unwrap();
 }
 
+/// On a runtime of one thread: what comes next to tasks that stay on their worker.
 async fn spawn_here() {
     tokio::spawn(async {
-        for _ in 0..100 {
-            let mut handles = Vec::with_capacity(100);
-            for _ in 0..100 {
+        for _ in 0..ROUNDS {
+            let left = Arc::new(AtomicUsize::new(A_ROUND));
+            for _ in 0..A_ROUND {
+                let left = left.clone();
+                tokio::spawn(async move {
+                    // One thread: no read-modify-write is needed.
+                    left.store(left.load(Relaxed) - 1, Relaxed);
+                });
+            }
+            while left.load(Relaxed) > 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+    })
+    .await
+    .unwrap();
+}
+
+async fn spawn_join() {
+    tokio::spawn(async {
+        for _ in 0..ROUNDS {
+            let mut handles = Vec::with_capacity(A_ROUND);
+            for _ in 0..A_ROUND {
                 handles.push(tokio::spawn(async {}));
             }
             for handle in handles {
@@ -127,6 +154,7 @@ async fn yield_here() {
 
 /// Polls a sleep once, so that it is armed, and gives it up.
 struct Once(Pin<Box<tokio::time::Sleep>>);
+
 impl Future for Once {
     type Output = ();
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
@@ -145,14 +173,45 @@ async fn sleep_add_cancel() {
     .unwrap();
 }
 
+async fn channel(senders: usize) {
+    let (to, mut from) = mpsc::channel::<i32>(ROOM);
+    let (done, here) = oneshot::channel();
+    tokio::spawn(async move {
+        while from.recv().await.is_some() {}
+        done.send(()).unwrap();
+    });
+    for _ in 0..senders {
+        let to = to.clone();
+        tokio::spawn(async move {
+            for i in 0..MESSAGES / senders {
+                to.send(i as i32).await.unwrap();
+            }
+        });
+    }
+    drop(to);
+    here.await.unwrap();
+}
+
+async fn mpsc_1() {
+    channel(1).await
+}
+
+async fn mpsc_4() {
+    channel(4).await
+}
+
 async fn mutex_contended() {
     let mutex = Arc::new(Mutex::new(0));
     let (rest, done) = Countdown::new(LOCKERS);
     for _ in 0..LOCKERS {
         let (mutex, rest) = (mutex.clone(), rest.clone());
         tokio::spawn(async move {
-            for _ in 0..LOCKS {
-                *mutex.lock().await += 1;
+            for i in 0..LOCKS {
+                let mut guard = mutex.lock().await;
+                *guard += 1;
+                if i % HELD_OVER_YIELD == 0 {
+                    tokio::task::yield_now().await;
+                }
             }
             rest.tell();
         });
@@ -160,39 +219,57 @@ async fn mutex_contended() {
     done.await.unwrap();
 }
 
-fn run<F: Future<Output = ()>>(name: &str, operations: usize, once: fn() -> F, workers: usize, iterations: usize) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(workers)
-        .enable_time()
-        .build()
-        .unwrap();
-    for _ in 0..3 {
-        runtime.block_on(once());
+struct How {
+    threads: usize, // 0: all on the one that waits
+    cpu_ms: i64,
+}
+
+impl How {
+    fn runtime(&self) -> Runtime {
+        let mut builder = match self.threads {
+            0 => Builder::new_current_thread(),
+            _ => Builder::new_multi_thread(),
+        };
+        builder.worker_threads(self.threads.max(1)).enable_time().build().unwrap()
     }
-    let (cpu, wall) = (cpu_ns(), Instant::now());
-    for _ in 0..iterations {
-        runtime.block_on(once());
+
+    fn run<F: Future<Output = ()>>(&self, name: &str, operations: usize, once: fn() -> F) {
+        let runtime = self.runtime();
+        for _ in 0..3 {
+            runtime.block_on(once());
+        }
+        let (cpu, wall) = (cpu_ns(), Instant::now());
+        let (mut used, mut iterations) = (0, 0);
+        while used < self.cpu_ms * 1_000_000 {
+            runtime.block_on(once());
+            iterations += 1;
+            used = cpu_ns() - cpu;
+        }
+        println!("{name} {} {} {used}", operations * iterations, wall.elapsed().as_nanos());
     }
-    let (took, used) = (wall.elapsed().as_nanos(), cpu_ns() - cpu);
-    println!("{name} {} {took} {used}", operations * iterations);
 }
 
 fn main() {
     let arguments: Vec<String> = std::env::args().collect();
-    let [_, name, workers, iterations] = &arguments[..] else {
-        eprintln!("usage: bench-runtime-peer NAME WORKERS ITERATIONS");
+    let [_, name, workers, cpu_ms] = &arguments[..] else {
+        eprintln!("usage: bench-runtime-peer NAME WORKERS CPU_MS");
         std::process::exit(2);
     };
-    let (w, n) = (workers.parse().unwrap(), iterations.parse().unwrap());
-    match name.as_str() {
-        "chained_spawn" => run(name, CHAIN, chained_spawn, w, n),
-        "ping_pong" => run(name, PINGS, ping_pong, w, n),
-        "spawn_many" => run(name, SPAWNS, spawn_many, w, n),
-        "yield_many" => run(name, YIELDERS * YIELDS, yield_many, w, n),
-        "spawn_here" => run(name, 10_000, spawn_here, w, n),
-        "yield_here" => run(name, 10_000, yield_here, w, n),
-        "sleep_add_cancel" => run(name, 10_000, sleep_add_cancel, w, n),
-        "mutex_contended" => run(name, LOCKERS * LOCKS, mutex_contended, w, n),
+    let name = name.as_str();
+    let threads = if name == "spawn_here" { 0 } else { workers.parse().unwrap() };
+    let how = How { threads, cpu_ms: cpu_ms.parse().unwrap() };
+    match name {
+        "chained_spawn" => how.run(name, CHAIN, chained_spawn),
+        "ping_pong" => how.run(name, PINGS, ping_pong),
+        "spawn_many" => how.run(name, SPAWNS, spawn_many),
+        "yield_many" => how.run(name, YIELDERS * YIELDS, yield_many),
+        "spawn_here" => how.run(name, ROUNDS * A_ROUND, spawn_here),
+        "spawn_join" => how.run(name, ROUNDS * A_ROUND, spawn_join),
+        "yield_here" => how.run(name, 10_000, yield_here),
+        "sleep_add_cancel" => how.run(name, 10_000, sleep_add_cancel),
+        "mpsc_1" => how.run(name, MESSAGES, mpsc_1),
+        "mpsc_4" => how.run(name, MESSAGES, mpsc_4),
+        "mutex_contended" => how.run(name, LOCKERS * LOCKS, mutex_contended),
         _ => std::process::exit(2),
     }
 }
