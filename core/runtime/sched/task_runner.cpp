@@ -91,7 +91,7 @@ void TaskRunner::push_shared(TaskBase& task) noexcept {
 /// It was just polled here and goes to the end of the queue. Alone there it will be the next
 /// anyway, and no other worker needs to come for it.
 void TaskRunner::push_again(TaskBase& task) noexcept {
-    if (shared_.empty() && next_ == nullptr) {
+    if (shared_.empty() && next_ == nullptr && local_.empty()) {
         (void)shared_.push(&task);
     } else {
         push_shared(task);
@@ -172,6 +172,12 @@ bool TaskRunner::prepare_to_sleep() noexcept {
 
 void TaskRunner::woke() noexcept {
     if (std::exchange(taking_part_, false)) searching_ = scheduler_.idle().woke(worker_.index());
+}
+
+void TaskRunner::step_back() noexcept {
+    if (!scheduler_.spreads()) return;
+    if (searching_) found();
+    if (!shared_.empty()) scheduler_.notify();
 }
 
 // -- running --------------------------------------------------------------------------------------
