@@ -148,9 +148,8 @@ hc_status hc_runtime_stop(hc_runtime* runtime, hc_queue* queue, uint64_t token) 
         self.shared->operations().when_idle([kept = Ref<hc_runtime>(&self), stop_workers] {
             hc_runtime* const plain = kept.get();
             kept->shared->close_pooled_servers(plain->core->worker(0), [plain, stop_workers] {
-                plain->shared->end_pools([again = Ref<hc_runtime>(plain), stop_workers] {
-                    stop_workers(*again);
-                });
+                plain->shared->end_pools(
+                    [again = Ref<hc_runtime>(plain), stop_workers] { stop_workers(*again); });
             });
         });
         return HC_OK;

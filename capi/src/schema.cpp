@@ -281,20 +281,19 @@ Result<void> set_option(Settings& settings, std::string_view key, std::string_vi
         return fail(ErrorKind::not_found,
                     "no such option; the nearest is \"" + std::string(nearest_key(key)) + "\"");
     }
-    return std::visit(Overloaded{
-                          [&](bool* p) { return set_bool(*option, text, *p); },
-                          [&](std::uint32_t* p) { return set_number(*option, text, *p); },
-                          [&](std::uint64_t* p) { return set_number(*option, text, *p); },
-                          [&](std::intptr_t* p) { return set_number(*option, text, *p); },
-                          [&](std::string* p) { return set_string(*option, text, *p); },
-                          [&](std::vector<std::string>* p) { return set_list(*option, text, *p); },
-                          [&](Mode p) { return set_mode(*option, text, p); },
-                          [&](LogLevel* p) { return set_choice(*option, text, level_names, *p); },
-                          [&](server::Execution* p) {
-                              return set_choice(*option, text, execution_names, *p);
-                          },
-                      },
-                      option->place(settings));
+    return std::visit(
+        Overloaded{
+            [&](bool* p) { return set_bool(*option, text, *p); },
+            [&](std::uint32_t* p) { return set_number(*option, text, *p); },
+            [&](std::uint64_t* p) { return set_number(*option, text, *p); },
+            [&](std::intptr_t* p) { return set_number(*option, text, *p); },
+            [&](std::string* p) { return set_string(*option, text, *p); },
+            [&](std::vector<std::string>* p) { return set_list(*option, text, *p); },
+            [&](Mode p) { return set_mode(*option, text, p); },
+            [&](LogLevel* p) { return set_choice(*option, text, level_names, *p); },
+            [&](server::Execution* p) { return set_choice(*option, text, execution_names, *p); },
+        },
+        option->place(settings));
 }
 
 std::string_view type_name(const Option& option) {

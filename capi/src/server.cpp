@@ -42,7 +42,8 @@ bool runs_on_pool(const hc_server& server, const hc_inline& handler) noexcept {
 
 /// `drop` is the user's only once the route is bound.
 template <class User>
-Result<void> bind_function(hc_server& server, std::uint32_t route, const std::shared_ptr<User>& user) {
+Result<void> bind_function(hc_server& server, std::uint32_t route,
+                           const std::shared_ptr<User>& user) {
     auto done = server.core->bind(route, user);
     if (!done) user->disown();
     return done;

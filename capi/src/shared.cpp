@@ -137,9 +137,8 @@ void Shared::workers_ended() {
     operations_.close();
     operations_.drop_timers();
     for (const auto& pool : pools()) pool->publish_all();
-    operations_.when_idle([self = shared_from_this()] {
-        self->end_pools([self] { self->finish_stop(); });
-    });
+    operations_.when_idle(
+        [self = shared_from_this()] { self->end_pools([self] { self->finish_stop(); }); });
 }
 
 // -- pools ----------------------------------------------------------------------------------------

@@ -93,7 +93,7 @@ private:
     std::vector<std::weak_ptr<InlineUser>> users_;
     std::vector<std::weak_ptr<server::Server>> servers_;
     std::vector<std::weak_ptr<server::Pool>> pools_; // a pool may outlive its server
-    std::vector<QueueCore*> gathered_; // each holds itself until published
+    std::vector<QueueCore*> gathered_;               // each holds itself until published
     bool stopping_ = false;
     std::shared_ptr<QueueCore> stop_queue_;
     hc_event stop_event_{};

@@ -42,7 +42,7 @@ struct Metrics {
     std::uint64_t pool_queued = 0;    // requests that wait for a thread
     std::uint64_t pool_processed = 0; // requests whose handler was begun and has returned
     std::uint64_t pool_refused = 0;   // requests that no thread was or will be free for: 503
-    Histogram latency; // from the end of the head to the end of the answer
+    Histogram latency;                // from the end of the head to the end of the answer
 };
 
 /// Prometheus text exposition format, names "httpcore_...".

@@ -15,8 +15,8 @@
 namespace hc::server {
 
 namespace {
-// The warning: when more than 4 of 5 threads are busy, and again only after no more than 3 of 5 were,
-// so that a load at the border is told of once.
+// The warning: when more than 4 of 5 threads are busy, and again only after no more than 3 of 5
+// were, so that a load at the border is told of once.
 constexpr std::uint64_t hot_above_percent = 80;
 constexpr std::uint64_t cool_at_percent = 60;
 constexpr Duration warning_pause = std::chrono::seconds(10);

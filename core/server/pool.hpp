@@ -4,7 +4,7 @@
 // that has happened to it since it last ran. So the events of one exchange keep their order and
 // never run at the same time: a job is in one place at a time.
 //
-//   made --submit--> queued --a thread--> running --(no more to do)--> let go, may be submitted anew
+//   made --submit--> queued --a thread--> running --(no more to do)--> let go, may be submitted
 //                      |  ^                  `------(more to do)--.
 //                      |  `---------behind the others-------------'
 //                      `--withdraw, close--> let go without having run
@@ -13,13 +13,14 @@
 // `queue_max` more that wait for one, not counting what has begun and waits for nothing. A job that
 // is submitted again (a body goes on, an answer was sent) has begun and is never refused.
 //
-// Threads start when they are first needed, up to `threads`, and stay until the end. Who queues jobs
-// wakes one of them (or starts one); who takes a job while others wait wakes the next. So a worker
-// pays for one wake-up in a pass, however many requests it has read, and for none when all threads
-// are awake.
+// Threads start when they are first needed, up to `threads`, and stay until the end. Who queues
+// jobs wakes one of them (or starts one); who takes a job while others wait wakes the next. So a
+// worker pays for one wake-up in a pass, however many requests it has read, and for none when all
+// threads are awake.
 //
-// The end. close() admits nothing any more and hands back what has not begun; end() lets the threads
-// go once nothing is left to run. What is submitted after that is run by whoever submits it.
+// The end. close() admits nothing any more and hands back what has not begun; end() lets the
+// threads go once nothing is left to run. What is submitted after that is run by whoever submits
+// it.
 #pragma once
 
 #include <atomic>
@@ -68,8 +69,8 @@ public:
     protected:
         /// `admitted`: it stands for a request that admit() let in.
         explicit Job(bool admitted) noexcept : fresh_(admitted) {}
-        /// On a thread of the pool, which may block here. True: there is more to do; it is run again
-        /// behind the others.
+        /// On a thread of the pool, which may block here. True: there is more to do; it is run
+        /// again behind the others.
         virtual bool run() noexcept = 0;
         /// It stood for an admitted request, and is let go without having run. Any thread.
         virtual void refused() noexcept {}
@@ -91,8 +92,8 @@ public:
     /// A place for one more request. False: all are taken, or the pool is closed; counted as
     /// refused.
     bool admit() noexcept;
-    /// Queues a job that is not queued and does not run. On a worker of the runtime at the end of its
-    /// pass, together with all others of that pass.
+    /// Queues a job that is not queued and does not run. On a worker of the runtime at the end of
+    /// its pass, together with all others of that pass.
     void submit(std::shared_ptr<Job> job);
     /// Takes back an admitted job, at the latest when it comes to be queued. False: it has begun.
     bool withdraw(Job& job) noexcept;
@@ -103,8 +104,8 @@ public:
     void publish(std::uint32_t worker);
     /// Queues what all workers gathered. Only when none of them runs any more.
     void publish_all();
-    /// close(); the threads end once nothing is left to run. Then `ended` is called, once: here when
-    /// there are no threads, else on the last of them.
+    /// close(); the threads end once nothing is left to run. Then `ended` is called, once: here
+    /// when there are no threads, else on the last of them.
     void end(std::move_only_function<void()> ended);
     /// Waits until end() is through with all of it; false after `timeout`. Not on its own threads.
     bool wait_ended(std::optional<Duration> timeout);

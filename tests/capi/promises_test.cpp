@@ -7,9 +7,8 @@
 namespace capi_test {
 namespace {
 
-const auto function_deliveries =
-    testing::Values(Delivery::inline_worker, Delivery::driven_inline, Delivery::pool,
-                    Delivery::driven_pool);
+const auto function_deliveries = testing::Values(Delivery::inline_worker, Delivery::driven_inline,
+                                                 Delivery::pool, Delivery::driven_pool);
 const auto inline_deliveries = testing::Values(Delivery::inline_worker, Delivery::driven_inline);
 const auto queue_deliveries = testing::Values(Delivery::queue, Delivery::driven_queue);
 const auto name = [](const auto& it) { return name_of(it.param); };
