@@ -2,12 +2,10 @@
 // there of one exchange.
 //
 //   worker          makes a lane with the request and submits it at the end of its pass, by when
-//   the
-//                   head has moved; what happens later is put into the lane, which is submitted
-//                   again when it is not there already
+//                   the head has moved; what happens later is put into the lane, which is
+//                   submitted again when it is not there already
 //   pool's thread   calls the function with all that the lane has, in its order; body bytes are
-//   given
-//                   back behind each call
+//                   given back behind each call
 //
 // A lane outlives its exchange while something is in it: lent bytes come back when they come back.
 #pragma once

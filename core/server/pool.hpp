@@ -5,7 +5,6 @@
 // never run at the same time: a job is in one place at a time.
 //
 //   made --submit--> queued --a thread--> running --(no more to do)--> let go, may be submitted
-//   anew
 //                      |  ^                  `------(more to do)--.
 //                      |  `---------behind the others-------------'
 //                      `--withdraw, close--> let go without having run

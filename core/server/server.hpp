@@ -37,9 +37,8 @@ struct ServerOptions {
     bool access_log = false;         // one line an exchange, component "access"
     bool half_close_is_gone = false; // h1: a FIN behind a complete request counts as gone
     Execution execution = Execution::inline_;
-    std::uint32_t pool_threads = 8; // they start when they are first needed
-    /// Requests that wait for one of them. 503 with Retry-After.
-    std::uint32_t pool_queue_max = 1'000;
+    std::uint32_t pool_threads = 8;       // they start when they are first needed
+    std::uint32_t pool_queue_max = 1'000; // requests that wait for one. 503 with Retry-After
     LogSink log;
 };
 

@@ -37,8 +37,7 @@ static void metrics(void* arg, const hc_event* event) {
     if (event->type != HC_EV_REQUEST) return;
     if (hc_metrics(runtime, HC_METRICS_PROMETHEUS, text, sizeof text, &n) == HC_OK)
         answer(event->obj, text, n);
-    else
-        hc_release(event->obj);
+    else hc_release(event->obj);
 }
 
 int main(int argc, char** argv) {

@@ -1,4 +1,4 @@
-/* Load where wrk does not do: a counted number of requests, a fixed rate, idle and slow clients.
+/* Load where wrk does not do: counted requests, a fixed rate, idle and slow connections.
  *
  *   bench_load count PORT REQUESTS CONNECTIONS         in turn, then ends: for instruction counts
  *   bench_load rate PORT RATE SECONDS CONNECTIONS      latencies at that many requests a second

@@ -1,6 +1,6 @@
-"""`./dev bench models`: what each execution model serves when a request takes 100 ms in which nothing
-is computed, with how much memory, and how a client fares beside ten thousand slow ones. And what a
-request that takes no time costs in each of them. See docs/performance.md.
+"""`./dev bench models`: what each execution model serves when a request takes 100 ms, in which
+nothing is computed; with how much memory; how a client fares beside ten thousand slow ones; and
+what a request that takes no time costs. See docs/performance.md.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""`./dev bench [h1|models]`: ours beside the floor and the peers, in one run; or the execution models
-side by side. See docs/performance.md.
+"""`./dev bench [h1|models]`: ours beside the floor and the peers, in one run; or the execution
+models side by side. See docs/performance.md.
 
 Prints Markdown on standard output and its progress on standard error. Ends with 1 when something of
 ours gave no number, so that a broken server is not taken for a table with gaps.

@@ -13,6 +13,8 @@
 #include <thread>
 #include <vector>
 
+#include "tests/unit/server/service.hpp"
+
 namespace hc::server::test {
 namespace {
 
@@ -342,6 +344,60 @@ TEST_F(PoolOf, WarnsAtMostOnceInTenSeconds) {
     clock.ns += 10;
     busy_once();
     EXPECT_EQ(lines.count(), 2U);
+}
+
+// -- of a server ----------------------------------------------------------------------------------
+
+/// What a job on the pool has for the worker.
+class Finish final : public runtime::Message {
+public:
+    explicit Finish(Echo& echo) : echo_(echo) {}
+    void run(runtime::Worker&) override { echo_.finish(); }
+
+private:
+    Echo& echo_;
+};
+
+/// A handler of C++ takes its work to the pool and comes back with a message.
+TEST(PoolOfAServer, RunsJobsWhileTheWorkerServesOthers) {
+    Service service;
+    service.options.execution = Execution::hybrid;
+    service.options.pool_threads = 2;
+    service.start();
+    const std::shared_ptr<Pool> pool = service.server->pool();
+    ASSERT_NE(pool, nullptr);
+    Sluice sluice;
+    service.echo->holds = true;
+    auto waiting = service.connect("198.51.100.1:0", get);
+    service.settle();
+    ASSERT_EQ(service.echo->held.size(), 1U);
+    ASSERT_TRUE(pool->admit());
+    pool->submit(job([&] {
+        sluice.pass();
+        service.runtime->worker(0).post(std::make_unique<Finish>(*service.echo));
+    }));
+    service.turn_for(1ms); // at the end of its pass
+    sluice.holds(1);
+    EXPECT_EQ(service.metrics().pool_threads, 2U);
+    EXPECT_EQ(service.metrics().pool_busy, 1U);
+    service.echo->holds = false;
+    auto other = service.connect("198.51.100.1:0", get);
+    service.settle();
+    EXPECT_TRUE(has(other->received(), "198.51.100.1 /a"));
+    EXPECT_EQ(waiting->received(), "");
+    sluice.open(1);
+    wait_until([&] { return pool->metrics().processed == 1; });
+    service.settle();
+    EXPECT_TRUE(has(waiting->received(), "198.51.100.1 /a"));
+    pool->end(nullptr);
+    EXPECT_TRUE(pool->wait_ended(std::nullopt));
+}
+
+TEST(PoolOfAServer, IsNotThereWhereAllRunsOnTheWorkers) {
+    Service service;
+    service.start();
+    EXPECT_EQ(service.server->pool(), nullptr);
+    EXPECT_EQ(service.metrics().pool_threads, 0U);
 }
 
 // -- many ----------------------------------------------------------------------------------------
