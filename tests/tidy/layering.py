@@ -35,8 +35,6 @@ LAYERS = {
     "examples": ("capi/include",),
     # But for these: C++ on the static layers.
     "examples/cpp": ("core/server",),
-    # But for these: programs in C++ on the static layers.
-    "examples/cpp": ("core/server",),
     "capi/include": (),
 }
 # The test kit of the application layer drives the server through a client.
