@@ -1,4 +1,5 @@
-"""`./dev bench [h1]`: ours beside the floor and the peers, in one run. See docs/performance.md.
+"""`./dev bench [h1]`: ours beside the floor and the peers, in one run. `./dev bench runtime` is in
+runtime.py. See docs/performance.md.
 
 Prints Markdown on standard output and its progress on standard error. Ends with 1 when something of
 ours gave no number, so that a broken server is not taken for a table with gaps.
@@ -18,6 +19,7 @@ import figures
 import report
 from processes import Failed
 from report import Result
+from runtime import bench_runtime
 from servers import SERVERS, Program, started
 
 OURS = {"floor", "inline", "queue", "driven"}
@@ -126,7 +128,7 @@ def bench_h1(args: argparse.Namespace) -> int:
     return 1 if broken else 0
 
 
-BENCHES = {"h1": bench_h1}
+BENCHES = {"h1": bench_h1, "runtime": bench_runtime}
 
 
 def parse() -> argparse.Namespace:
@@ -154,6 +156,8 @@ def parse() -> argparse.Namespace:
         help="put the result between the markers of this page, too",
     )
     args = parser.parse_args()
+    if args.only and args.name != "h1":
+        parser.error("--only is for h1")
     if args.write and (args.quick or args.only):
         parser.error("--write is for whole runs")
     args.command = shlex.join(["./dev", "bench", *sys.argv[1:]])
