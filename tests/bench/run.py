@@ -1,5 +1,5 @@
-"""`./dev bench [h1|models]`: ours beside the floor and the peers, in one run; or the execution
-models side by side. See docs/performance.md.
+"""`./dev bench [h1|models|runtime]`: ours beside the floor and the peers, in one run; the execution
+models side by side; or the runtime beside tokio. See docs/performance.md.
 
 Prints Markdown on standard output and its progress on standard error. Ends with 1 when something of
 ours gave no number, so that a broken server is not taken for a table with gaps.
@@ -20,6 +20,7 @@ import report
 from models import bench_models
 from processes import Failed
 from report import Result
+from runtime import bench_runtime
 from servers import SERVERS, Program, started
 
 OURS = {"floor", "inline", "queue", "driven", "pool"}
@@ -128,7 +129,7 @@ def bench_h1(args: argparse.Namespace) -> int:
     return 1 if broken else 0
 
 
-BENCHES = {"h1": bench_h1, "models": bench_models}
+BENCHES = {"h1": bench_h1, "models": bench_models, "runtime": bench_runtime}
 
 
 def parse() -> argparse.Namespace:
