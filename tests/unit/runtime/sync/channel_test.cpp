@@ -124,10 +124,10 @@ TEST(Channel, CopiesAreTheSame) {
 
 /// The rules said plainly: room and items are granted in order, and kept until used or given up.
 struct Model {
-    std::size_t capacity;
-    std::deque<int> items;
-    std::vector<std::size_t> senders, receivers;                 // ids in line
-    std::set<std::size_t> room_for, item_for, refused, finished; // ids that were woken
+    std::size_t capacity = 0;
+    std::deque<int> items{};
+    std::vector<std::size_t> senders{}, receivers{};                     // ids in line
+    std::set<std::size_t> room_for{}, item_for{}, refused{}, finished{}; // ids that were woken
     bool closed = false;
 
     void settle() {
