@@ -285,6 +285,7 @@ void Program::make_server(const ProgramOptions& options) {
             handler.arg = this;
             handler.drop = &Program::on_drop;
             EXPECT_EQ(hc_server_bind_inline(server_, number, &handler), HC_OK);
+            ++functions_;
         } else {
             EXPECT_EQ(hc_server_bind_queue(server_, number, queue_), HC_OK);
         }
@@ -297,6 +298,8 @@ Program::~Program() {
     hc_server_release(server_);
     hc_queue_release(queue_);
     hc_runtime_release(runtime_);
+    // A thread of a pool may be the last to let go of them.
+    EXPECT_TRUE(eventually([&] { return drops_ == functions_; }));
 }
 
 void Program::settle() const {

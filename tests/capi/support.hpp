@@ -145,6 +145,7 @@ private:
     std::uint16_t port_ = 0;
     std::thread thread_;
     std::atomic<int> drops_{0};
+    int functions_ = 0; // bound, each to be dropped once
     bool stopped_ = false;
 };
 

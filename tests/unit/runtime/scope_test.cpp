@@ -147,7 +147,8 @@ Task<std::string> an_exception_ends_siblings(bool in_body) {
         (void)co_await scope([&](Scope& inside) -> Task<void> {
             for (int i = 0; i < 10; ++i) inside.spawn(for_ever(&alive)).detach();
             if (in_body) (void)co_await throws_after(3);
-            inside.spawn(throws_after(3)).detach();
+            const auto child = inside.spawn(throws_after(3)); // its result ends with the body
+            co_await for_ever(&alive);
         });
     } catch (const std::runtime_error& thrown) {
         EXPECT_EQ(alive.load(), 0);
