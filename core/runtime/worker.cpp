@@ -191,9 +191,14 @@ Result<void> Worker::turn(std::optional<Duration> timeout, bool driven) {
     auto count = select(timeout);
     now_ = system_.clock().now();
     wall_read_ = false;
-    if (count.value_or(0) > 0 || !inbox_.empty()) tasks_.step_back();
-    dispatch(count.value_or(0));
-    if (!inbox_.empty()) inbox_.run_all(*this);
+    if (count.value_or(0) > 0) {
+        tasks_.step_back();
+        dispatch(*count);
+    }
+    if (!inbox_.empty()) { // asked once: what comes later waits for the next turn
+        tasks_.step_back();
+        inbox_.run_all(*this);
+    }
     timers_.advance(now_);
     if (tasks_.in_use()) tasks_.run(polls_per_turn);
     const bool stopping = stopping_.load(std::memory_order_relaxed);
