@@ -70,10 +70,18 @@ private:
     static inline constinit thread_local Here here_ __attribute__((tls_model("initial-exec"))) = {};
 };
 
-/// Derive from it to have objects of a class come from there.
+/// Derive from it to have objects of a class come from there; those of more than the usual
+/// alignment come from the general allocator.
 class Cached {
 public:
     static void* operator new(std::size_t size) { return BlockCache::take(size); }
+    static void* operator new(std::size_t size, std::align_val_t alignment) {
+        return ::operator new(size, alignment);
+    }
+    static void operator delete(void* memory, std::size_t size,
+                                std::align_val_t alignment) noexcept {
+        ::operator delete(memory, size, alignment);
+    }
     static void operator delete(void* memory, std::size_t size) noexcept {
         BlockCache::give(memory, size);
     }
