@@ -52,6 +52,11 @@ void Seat::give_number_back(std::uint32_t number) noexcept {
     registry.taken.fetch_and(~(std::uint64_t{1} << number), std::memory_order_release);
 }
 
+std::uint64_t Seat::new_mark() noexcept {
+    static constinit std::atomic<std::uint64_t> last{0};
+    return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
 void Seat::open(Worker& worker) noexcept {
     worker_.store(&worker, std::memory_order_relaxed);
     gate_.store(open_bit, std::memory_order_release); // shut until here, so nobody else changes it

@@ -10,10 +10,10 @@
 //            whoever holds a seat must not wait for the destruction of its worker.
 //   worker   written by open() and close() while the gate is shut; read while held, or by the
 //            owner's thread.
-//   owner    the mark of the thread that runs the worker (the address of its `here`). Written by
-//            that thread when it enters and leaves, and by close(). Any thread may compare it with
-//            its own mark: only its own writes can make it equal, so no order is needed. (A thread
-//            that begins after another has ended may get its mark; nobody is there to be confused.)
+//   owner    the mark of the thread that runs the worker, a number that no other thread ever gets.
+//            Written by that thread when it enters and leaves, and by close(). Any thread may
+//            compare it with its own mark: only its own writes can make it equal, so no order is
+//            needed.
 //   home     of the sockets that this worker watches for others (readiness.hpp). Read and written
 //            only by the thread that runs the worker.
 //   slots    its own rules. The ids of one runtime number and worker index go through one table for
@@ -72,14 +72,15 @@ public:
     /// The calling thread runs this seat's worker from now on.
     void enter() noexcept {
         if (here_ != this) before_ = std::exchange(here_, this);
-        owner_.store(mark(), std::memory_order_relaxed);
+        if (mark_ == 0) mark_ = new_mark();
+        owner_.store(mark_, std::memory_order_relaxed);
     }
     /// It does no longer; current() is again the worker it was before.
     void leave() noexcept {
-        owner_.store(nullptr, std::memory_order_relaxed);
+        owner_.store(nobody, std::memory_order_relaxed);
         if (here_ == this) here_ = before_;
     }
-    bool is_current() const noexcept { return owner_.load(std::memory_order_relaxed) == mark(); }
+    bool is_current() const noexcept { return owner_.load(std::memory_order_relaxed) == mark_; }
 
     /// The worker that this thread entered last and still runs, or nullptr.
     static Worker* current() noexcept {
@@ -97,12 +98,15 @@ private:
     static inline constinit thread_local Seat* here_ __attribute__((tls_model("initial-exec"))) =
         nullptr;
 
-    /// What tells this thread from all others.
-    static const void* mark() noexcept { return static_cast<const void*>(&here_); }
+    // What tells this thread from all others; 0: it has never entered a seat.
+    static inline constinit thread_local std::uint64_t mark_
+        __attribute__((tls_model("initial-exec"))) = 0;
+    static constexpr std::uint64_t nobody = UINT64_MAX;
+    static std::uint64_t new_mark() noexcept;
 
     std::atomic<std::uint32_t> gate_{0};
     std::atomic<Worker*> worker_{nullptr};
-    std::atomic<const void*> owner_{nullptr};
+    std::atomic<std::uint64_t> owner_{nobody};
     Seat* before_ = nullptr; // what `here_` was; the owner's
     ReadinessHome* home_ = nullptr;
     SlotTable slots_;
