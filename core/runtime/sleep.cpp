@@ -20,15 +20,22 @@ namespace detail {
 //   wanted      the deadline to arm, in ns; never: cancel. Written by the Sleep's thread before the
 //               node is posted, read by home.
 //   posted      as a local task's wake: the first to set it posts the node to the inbox, home
-//   clears
-//               it before it looks at `wanted`; so the last wish counts.
+//               clears it before it looks at `wanted`; so the last wish counts.
+//   armed_for   the last wish that home has seen; its thread only
 //   fired       completed by home, or by whoever finds that home has ended
+//   fired_for   written before that: the wish that it fired for, which may not be the last; never
+//               when home has ended
 class SleepNode final : private Timer, private Message, public Cached {
 public:
     explicit SleepNode(Worker& home) noexcept
         : Timer(&SleepNode::fire), home_(home), seat_(home.seat()) {}
 
+    static Seat& seat_of(Worker& worker) noexcept { return worker.seat(); }
     Completion& fired() noexcept { return fired_; }
+    /// Once it has fired.
+    Instant fired_for() const noexcept {
+        return Instant{fired_for_.load(std::memory_order_relaxed)};
+    }
     void drop() noexcept {
         if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
     }
@@ -39,13 +46,14 @@ public:
             obey();
         } else if (!posted_.exchange(true, std::memory_order_acq_rel)) {
             hold();
-            if (seat_.hold() != nullptr) {
+            Worker* const held = seat_.hold();
+            if (held == &home_) {
                 home_.post_raw(*this);
-                seat_.let_go();
             } else { // its worker is gone
-                fired_.complete();
+                end();
                 drop();
             }
+            if (held != nullptr) seat_.let_go();
         }
     }
 
@@ -54,12 +62,14 @@ private:
 
     void hold() noexcept { refs_.fetch_add(1, std::memory_order_relaxed); }
     void obey() noexcept {
+        if (fired_.is_complete()) return; // a later wish goes to another node
         const Instant wanted{wanted_.load(std::memory_order_relaxed)};
         if (armed() && wanted.is_never()) {
             home_.timers().cancel(*this);
             drop();
         } else if (!wanted.is_never()) {
             if (!armed()) hold();
+            armed_for_ = wanted;
             home_.timers().set(*this, wanted);
         }
     }
@@ -69,25 +79,35 @@ private:
     }
     // After it ran, or because home has ended and fires nothing any more.
     void discard() noexcept override {
-        if (home_.ended()) fired_.complete();
+        if (home_.ended()) end();
         drop();
     }
     static void fire(Timer& timer) noexcept {
         auto& node = static_cast<SleepNode&>(timer);
+        node.fired_for_.store(node.armed_for_.ns, std::memory_order_relaxed);
         node.fired_.complete();
         node.drop();
+    }
+    void end() noexcept {
+        fired_for_.store(Instant::never().ns, std::memory_order_relaxed);
+        fired_.complete();
     }
 
     std::atomic<std::uint32_t> refs_{1};
     std::atomic<bool> posted_{false};
     std::atomic<std::int64_t> wanted_{Instant::never().ns};
+    std::atomic<std::int64_t> fired_for_{Instant::never().ns};
+    Instant armed_for_ = Instant::never();
     Worker& home_;
     Seat& seat_;
     Completion fired_;
 };
 
 void end_sleep(Timer& timer) noexcept {
-    if (timer.does(&SleepNode::fire)) SleepNode::fire(timer);
+    if (!timer.does(&SleepNode::fire)) return;
+    auto& node = static_cast<SleepNode&>(timer);
+    node.end();
+    node.drop();
 }
 
 } // namespace detail
@@ -106,20 +126,49 @@ Sleep sleep(Worker& worker, Duration duration) noexcept {
     return {worker, worker.now() + duration};
 }
 
+Sleep::Sleep(Worker& worker, Instant deadline) noexcept
+    : deadline_(deadline), home_(&worker), seat_(&detail::SleepNode::seat_of(worker)) {}
+
 Poll<void> Sleep::poll(Context& context) {
-    if (node_ == nullptr) {
-        if (home_ == nullptr) home_ = sched::Scheduler::home();
-        if (home_ == nullptr) return pending;
-        const bool here = Worker::current() == home_;
-        const Instant now = here ? home_->now() : home_->system().clock().now();
-        if (now >= deadline_) return coop::spend(context) ? Poll<void>::ready() : pending;
-        node_ = new detail::SleepNode(*home_);
-        (void)node_->fired().poll(context);
-        node_->want(deadline_);
-        return node_->fired().poll(context) ? Poll<void>::ready() : pending;
-    }
+    if (node_ == nullptr) return begin(context);
     if (!node_->fired().poll(context)) return pending;
+    if (node_->fired_for() < deadline_) { // it fired before it heard of this deadline
+        leave();
+        node_ = nullptr;
+        return begin(context);
+    }
     return coop::spend(context) ? Poll<void>::ready() : pending;
+}
+
+Poll<void> Sleep::begin(Context& context) {
+    Worker* const here = Worker::current();
+    if (home_ != nullptr && home_ != here) {
+        struct Held { // to the end of this block
+            Seat& seat;
+            Worker* const worker = seat.hold();
+            ~Held() {
+                if (worker != nullptr) seat.let_go();
+            }
+        } const held{*seat_};
+        if (held.worker == home_) return begin_at_home(context);
+        home_ = sched::Scheduler::home();
+        if (home_ == nullptr) return coop::spend(context) ? Poll<void>::ready() : pending;
+    } else if (home_ == nullptr) {
+        home_ = sched::Scheduler::home();
+        if (home_ == nullptr) return pending;
+    }
+    seat_ = &detail::SleepNode::seat_of(*home_);
+    return begin_at_home(context);
+}
+
+Poll<void> Sleep::begin_at_home(Context& context) {
+    const bool here = Worker::current() == home_;
+    const Instant now = here ? home_->now() : home_->system().clock().now();
+    if (now >= deadline_) return coop::spend(context) ? Poll<void>::ready() : pending;
+    node_ = new detail::SleepNode(*home_);
+    (void)node_->fired().poll(context);
+    node_->want(deadline_);
+    return node_->fired().poll(context) ? Poll<void>::ready() : pending;
 }
 
 void Sleep::reset(Instant deadline) noexcept {

@@ -21,6 +21,7 @@
 
 namespace hc::runtime {
 
+class Seat;
 class Worker;
 
 namespace detail {
@@ -36,18 +37,20 @@ Instant clock_now() noexcept;
 /// Ready at a deadline. It belongs to a worker's timer wheel from its first poll on, that of the
 /// thread which polls it then; later it may be polled and destroyed on any thread. Destroying it
 /// cancels it. May be moved at any time but during a poll. A first poll on a thread that belongs to
-/// no runtime never becomes ready.
+/// no runtime never becomes ready. Set anew when its runtime has gone, it belongs to that of whoever
+/// polls it next; where there is none it has ended.
 class Sleep {
 public:
     explicit Sleep(Instant deadline) noexcept : deadline_(deadline) {}
     /// On the wheel of this worker, whose thread it is.
-    Sleep(Worker& worker, Instant deadline) noexcept : deadline_(deadline), home_(&worker) {}
+    Sleep(Worker& worker, Instant deadline) noexcept;
     Sleep(Sleep&& other) noexcept
-        : deadline_(other.deadline_), home_(other.home_),
+        : deadline_(other.deadline_), home_(other.home_), seat_(other.seat_),
           node_(std::exchange(other.node_, nullptr)) {}
     Sleep& operator=(Sleep other) noexcept {
         std::swap(deadline_, other.deadline_);
         std::swap(home_, other.home_);
+        std::swap(seat_, other.seat_);
         std::swap(node_, other.node_);
         return *this;
     }
@@ -61,10 +64,13 @@ public:
     void reset(Instant deadline) noexcept;
 
 private:
+    Poll<void> begin(Context& context);
+    Poll<void> begin_at_home(Context& context);
     void leave() noexcept;
 
     Instant deadline_;
-    Worker* home_ = nullptr;
+    Worker* home_ = nullptr; // may be gone: to be used when it is this thread's, or held
+    Seat* seat_ = nullptr;   // its seat
     detail::SleepNode* node_ = nullptr;
 };
 
