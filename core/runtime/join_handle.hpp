@@ -87,7 +87,7 @@ protected:
 
 /// A task that is a future, polled by workers.
 template <Future F>
-class FutureTask final : public Joinable<FutureValue<F>> {
+class FutureTask : public Joinable<FutureValue<F>> {
     using Value = FutureValue<F>;
 
 public:

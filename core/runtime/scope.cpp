@@ -10,11 +10,6 @@ void Children::add(Entry& entry) noexcept {
     entries_.push_back(entry);
 }
 
-void Children::spawned(Entry& entry, sched::TaskBase& task) noexcept {
-    const std::lock_guard lock(mutex_);
-    entry.task = &task;
-}
-
 void Children::gone(Entry& entry) noexcept {
     Waker waker;
     {
@@ -68,44 +63,34 @@ void Children::abort_all() noexcept {
     Waker waker;
     {
         const std::lock_guard lock(mutex_);
-        entries_.for_each([&](Entry& entry) {
-            if (entry.task != nullptr) tasks.emplace_back(*entry.task);
-        });
+        entries_.for_each([&](Entry& entry) { tasks.emplace_back(entry.task); });
         waker = std::exchange(waker_, Waker());
     }
     for (const AbortHandle& task : tasks) task.abort();
     waker.wake();
 }
 
-/// A child that is still there, with a reference; another one at the next call. nullptr when there
-/// is none that could be ended: all are gone (`empty`), or about to be spawned by one that is
-/// polled.
-sched::TaskBase* Children::any_spawned(bool& empty) noexcept {
+/// A child that is still there, with a reference, another one at the next call; nullptr when all
+/// are gone.
+sched::TaskBase* Children::any() noexcept {
     const std::lock_guard lock(mutex_);
-    empty = entries_.empty();
-    Entry* found = nullptr;
-    entries_.for_each([&](Entry& entry) {
-        if (found == nullptr && entry.task != nullptr) found = &entry;
-    });
-    if (found == nullptr) return nullptr;
-    found->unlink();
-    entries_.push_back(*found);
-    found->task->hold();
-    return found->task;
+    Entry* entry = entries_.pop_front();
+    if (entry == nullptr) return nullptr;
+    entries_.push_back(*entry);
+    entry->task.hold();
+    return &entry->task;
 }
 
 void Children::end_all() noexcept {
-    for (bool empty = false;;) {
-        if (sched::TaskBase* task = any_spawned(empty)) {
-            const bool ended = task->try_end();
-            task->drop();
-            if (ended) continue;
-        }
-        if (empty) return;
-        // Another worker polls it just now. It will destroy the child after that poll, unless it
-        // comes to wait for this thread before it gets to it: so the child is tried again soon.
+    while (sched::TaskBase* task = any()) {
+        const bool ended = !task->is_complete() && task->try_end();
+        task->drop();
+        if (ended) continue;
+        // Another worker polls it just now, or is about to be through with it. It will destroy the
+        // child after that poll, unless it comes to wait for this thread before it gets to it: so
+        // the child is tried again soon.
         std::unique_lock lock(mutex_);
-        changed_.wait_for(lock, std::chrono::milliseconds(1));
+        if (!entries_.empty()) changed_.wait_for(lock, std::chrono::milliseconds(1));
     }
 }
 

@@ -58,11 +58,12 @@ struct ScopeResult<Result<T>> {
 
 /// The children of a scope. Everything in it is guarded by `mutex_`; no waker is woken and no task
 /// ended under it. A child's entry is in the list from before it is spawned until its future is
-/// destroyed; `task_` is set when it was spawned.
+/// destroyed, and its result, too, when it has no handle.
 class Children {
 public:
     struct Entry : ListNode {
-        sched::TaskBase* task = nullptr;
+        explicit Entry(sched::TaskBase& of) noexcept : task(of) {}
+        sched::TaskBase& task;
     };
 
     Children() = default;
@@ -71,8 +72,7 @@ public:
     ~Children() { end_all(); }
 
     void add(Entry& entry) noexcept;
-    void spawned(Entry& entry, sched::TaskBase& task) noexcept;
-    /// The child's future is destroyed.
+    /// The child has ended.
     void gone(Entry& entry) noexcept;
     /// The first one counts. All children are asked to end.
     void fail(Error error) noexcept;
@@ -89,7 +89,7 @@ public:
 
 private:
     void abort_all() noexcept;
-    sched::TaskBase* any_spawned(bool& empty) noexcept;
+    sched::TaskBase* any() noexcept;
 
     mutable std::mutex mutex_;
     std::condition_variable changed_;
@@ -100,43 +100,48 @@ private:
     std::exception_ptr thrown_;
 };
 
-/// A child's future: passes on what it gives, and tells the scope of errors and of its end.
+/// A child's future: passes on what it gives, and tells the scope of errors.
 template <Future F>
 class Child {
     using Value = FutureValue<F>;
 
 public:
-    Child(Children& children, F future)
-        : membership_(new Membership(children)), future_(std::move(future)) {}
-    Child(Child&&) noexcept = default;
-    // The future goes before the membership does.
-
-    Children::Entry& entry() noexcept { return *membership_; }
+    Child(Children& children, F future) : children_(children), future_(std::move(future)) {}
 
     Poll<Value> poll(Context& context) {
         try {
             Poll<Value> polled = future_.poll(context);
             if constexpr (is_result<Value>) {
-                if (polled.is_ready() && !polled.value()) {
-                    membership_->children.fail(polled.value().error());
-                }
+                if (polled.is_ready() && !polled.value()) children_.fail(polled.value().error());
             }
             return polled;
         } catch (...) {
-            membership_->children.fail(std::current_exception());
+            children_.fail(std::current_exception());
             throw;
         }
     }
 
 private:
-    struct Membership : Children::Entry {
-        explicit Membership(Children& in) noexcept : children(in) { in.add(*this); }
-        ~Membership() { children.gone(*this); }
-        Children& children;
-    };
-
-    std::unique_ptr<Membership> membership_;
+    Children& children_;
     F future_;
+};
+
+/// A child's task: tells the scope of its end.
+template <Future F>
+class ChildTask final : public sched::FutureTask<Child<F>> {
+public:
+    ChildTask(Children& children, F future)
+        : sched::FutureTask<Child<F>>(sched::TaskBase::Reach::anywhere, true,
+                                      Child<F>(children, std::move(future))),
+          children_(children), entry_(*this) {
+        children_.add(entry_);
+    }
+
+private:
+    void ended() noexcept override { children_.gone(entry_); }
+
+    Children& children_;
+    Children::Entry entry_;
 };
 
 } // namespace detail
@@ -163,13 +168,8 @@ template <Future F>
 JoinHandle<FutureValue<F>> Scope::spawn(F future) {
     sched::Scheduler* scheduler = sched::Scheduler::current();
     if (scheduler == nullptr) return sched::never_began<FutureValue<F>>(ErrorKind::closed);
-    using Wrapped = detail::Child<F>;
-    Wrapped child(children_, std::move(future));
-    detail::Children::Entry& entry = child.entry();
-    auto* task =
-        new sched::FutureTask<Wrapped>(sched::TaskBase::Reach::anywhere, true, std::move(child));
+    auto* task = new detail::ChildTask<F>(children_, std::move(future));
     JoinHandle<FutureValue<F>> handle(*task);
-    children_.spawned(entry, *task);
     sched::launch(*task, *scheduler);
     if (children_.has_failed()) handle.abort();
     return handle;

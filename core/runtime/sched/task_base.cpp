@@ -54,6 +54,18 @@ void TaskBase::abort() noexcept {
     if ((before & (queued_bit | running_bit | complete_bit)) == 0) schedule();
 }
 
+/// True: the home worker exists until its seat is let go. False: it has gone, and who sits there
+/// now, if anybody, is of a later runtime of the same number.
+bool TaskBase::hold_home() const noexcept {
+    Worker* held = seat_->hold();
+    if (held == nullptr) return false;
+    if (held == home_ && (scheduler_ == nullptr || &held->tasks().scheduler() == scheduler_)) {
+        return true;
+    }
+    seat_->let_go();
+    return false;
+}
+
 /// This thread has set `queued` on an idle task: it holds the entry and finds a queue for it.
 void TaskBase::schedule() noexcept {
     Worker* here = Worker::current();
@@ -61,8 +73,9 @@ void TaskBase::schedule() noexcept {
         schedule_local(here);
     } else if (here != nullptr && &here->tasks().scheduler() == scheduler_) {
         here->tasks().push_woken(*this);
-    } else if (seat_->hold() != nullptr) { // the scheduler outlives the workers
-        scheduler_->inject(*this);
+    } else if (hold_home()) { // the scheduler outlives the workers
+        // An idle task is still in its home's list, which ends it together with the rest.
+        if (!scheduler_->inject(*this)) discard_entry();
         seat_->let_go();
     } else {
         discard_entry();
@@ -72,7 +85,7 @@ void TaskBase::schedule() noexcept {
 void TaskBase::schedule_local(Worker* here) noexcept {
     if (here == home_) {
         here->tasks().push_local(*this);
-    } else if (seat_->hold() == nullptr) {
+    } else if (!hold_home()) {
         discard_entry();
     } else {
         if (seat_->is_current()) { // one thread drives several workers
@@ -137,10 +150,13 @@ bool TaskBase::pause(bool yielded) noexcept {
 void TaskBase::complete() noexcept {
     const std::uint32_t before =
         state_.fetch_xor(running_bit | complete_bit, std::memory_order_acq_rel);
-    if ((before & joined_bit) == 0) {
-        drop_result(log());
-    } else if ((before & join_waker_bit) != 0) {
+    if ((before & joined_bit) == 0) drop_result(log());
+    ended();
+    if ((before & joined_bit) != 0 && (before & join_waker_bit) != 0) {
         join_waker_.wake();
+        // From here on it is the handle's to drop, or when that has gone this thread's.
+        const std::uint32_t now = state_.fetch_and(~join_waker_bit, std::memory_order_acq_rel);
+        if ((now & joined_bit) == 0) join_waker_ = Waker();
     }
     if ((before & orphan_bit) == 0) go_home();
 }
@@ -185,7 +201,7 @@ void TaskBase::go_home() noexcept {
         drop();
     } else if (here != nullptr && &here->tasks().scheduler() == scheduler_) {
         home_->tasks().take_back(*this); // workers of one runtime outlive each other's threads
-    } else if (seat_->hold() != nullptr) {
+    } else if (hold_home()) {
         home_->tasks().take_back(*this);
         seat_->let_go();
     } else {
@@ -205,20 +221,30 @@ void TaskBase::deliver(Worker& worker) { worker.tasks().push_local(*this); }
 
 bool TaskBase::poll_complete(Context& context) {
     std::uint32_t now = state_.load(std::memory_order_acquire);
-    if ((now & complete_bit) != 0) return true;
-    if ((now & join_waker_bit) != 0) {
+    do {
+        if ((now & complete_bit) != 0) return true;
+        if ((now & join_waker_bit) == 0) break;
         if (join_waker_.will_wake(context.waker())) return false;
-        now = state_.fetch_and(~join_waker_bit, std::memory_order_acq_rel);
-        if ((now & complete_bit) != 0) return true; // whoever completed it may still look at it
-    }
+    } while (!state_.compare_exchange_weak(now, now & ~join_waker_bit, std::memory_order_acq_rel,
+                                           std::memory_order_acquire));
     join_waker_ = context.waker();
     now = state_.fetch_or(join_waker_bit, std::memory_order_acq_rel);
-    return (now & complete_bit) != 0;
+    if ((now & complete_bit) == 0) return false;
+    state_.fetch_and(~join_waker_bit, std::memory_order_relaxed); // it was not seen
+    return true;
 }
 
 void TaskBase::leave() noexcept {
-    const std::uint32_t before = state_.fetch_and(~joined_bit, std::memory_order_acq_rel);
-    if ((before & complete_bit) != 0) drop_result(LogSink{});
+    std::uint32_t now = state_.load(std::memory_order_acquire);
+    std::uint32_t after = 0;
+    do {
+        after = now & ~joined_bit;
+        if ((now & complete_bit) == 0) after &= ~join_waker_bit;
+    } while (!state_.compare_exchange_weak(now, after, std::memory_order_acq_rel,
+                                           std::memory_order_acquire));
+    if ((now & complete_bit) != 0) drop_result(LogSink{});
+    // While it is still being woken, whoever wakes it drops it.
+    if ((after & join_waker_bit) == 0) join_waker_ = Waker();
     drop();
 }
 

@@ -35,7 +35,9 @@
 //                    them
 //   list links       the home worker's thread
 //   next_in_queue    whoever holds the entry
-//   join_waker_      the handle while the bit is not set; nobody writes it while it is set
+//   join_waker_      the handle while the bit is not set; nobody writes it while it is set. The
+//                    thread that completes clears the bit when it has woken it, and when it finds
+//                    the handle gone by then it drops the waker
 //
 // A local task (spawn_local) is started and ended on its home worker's thread only; wakes from
 // other threads go there by the inbox. One that may run anywhere lies in the run queue of a worker,
@@ -117,6 +119,8 @@ protected:
     virtual void drop_future(ErrorKind why) noexcept = 0;
     /// Destroys the result, which nobody wants; an exception in it is reported.
     virtual void drop_result(LogSink log) noexcept = 0;
+    /// It is complete, and a result that nobody wants is destroyed; nobody who waits knows yet.
+    virtual void ended() noexcept {}
 
     // For work that no worker polls (a blocking job): the same life without a queue.
     bool start() noexcept;
@@ -145,6 +149,7 @@ private:
     void schedule_local(Worker* here) noexcept;
     void discard_entry() noexcept;
     void go_home() noexcept;
+    bool hold_home() const noexcept;
     LogSink log() const noexcept;
 
     void run(Worker&) override {}
