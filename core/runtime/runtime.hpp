@@ -13,6 +13,7 @@
 #include "core/base/result.hpp"
 #include "core/base/time.hpp"
 #include "core/runtime/blocking_pool.hpp"
+#include "core/runtime/coop.hpp"
 #include "core/runtime/park.hpp"
 #include "core/runtime/sched/launch.hpp"
 #include "core/runtime/seat.hpp"
@@ -46,10 +47,12 @@ Result<FutureValue<F>> drive(Worker& worker, F future) {
     while (!handle.is_finished()) {
         worker.flush();
         if (auto turned = worker.turn(std::nullopt, true); !turned) {
+            (void)handle.task().try_end(); // it may borrow from whoever waits here
             return fail(std::move(turned.error()));
         }
     }
     worker.flush();
+    const coop::Budget unlimited(coop::unlimited); // that of a task around this may be spent
     const Waker nobody;
     Context context(nobody);
     return handle.poll(context).value();

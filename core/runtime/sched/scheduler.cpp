@@ -20,15 +20,13 @@ void Scheduler::spawn(TaskBase& task) noexcept {
     task.id_ = TaskId::take(1);
     task.scheduler_ = this;
     use();
-    inject(task);
+    if (!inject(task) && task.start()) task.end_started(ErrorKind::cancelled);
 }
 
-void Scheduler::inject(TaskBase& task) noexcept {
-    if (injector_.push(&task)) {
-        notify();
-    } else if (task.start()) {
-        task.end_started(ErrorKind::cancelled);
-    }
+bool Scheduler::inject(TaskBase& task) noexcept {
+    if (!injector_.push(&task)) return false;
+    notify();
+    return true;
 }
 
 void Scheduler::notify() noexcept {

@@ -46,8 +46,11 @@ public:
     /// one of the runtime that it has entered; nullptr: there is none.
     static Worker* home() noexcept;
 
-    /// Any thread that keeps the runtime alive: queues an entry for whoever is free first.
-    void inject(TaskBase& task) noexcept;
+    /// Any thread that keeps the runtime alive: queues an entry for whoever is free first. False
+    /// once a worker has ended: the entry is then the caller's still. It must not end the task when
+    /// it only meant to wake it, for whoever wakes may be in the middle of something that the
+    /// task's end waits for.
+    [[nodiscard]] bool inject(TaskBase& task) noexcept;
     bool has_injected() const noexcept { return !injector_.empty(); }
     Queue& injector() noexcept { return injector_; }
     /// Any thread, after adding to a queue.
@@ -64,7 +67,8 @@ public:
         if (!in_use()) wake_all();
     }
 
-    /// The first worker that ends: whatever is injected from now on ends at once.
+    /// The first worker that ends: nothing is injected from now on, and what is spawned from
+    /// outside ends at once.
     void close() noexcept;
 
     /// A thread that is no worker belongs to a runtime while it is in block_on.

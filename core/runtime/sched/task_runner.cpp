@@ -83,13 +83,15 @@ void TaskRunner::push_woken(TaskBase& task) noexcept {
 /// At the end of the queue that others may steal from.
 void TaskRunner::push_shared(TaskBase& task) noexcept {
     shared_.push_or_overflow(&task, [this](std::span<TaskBase*> tasks) {
-        for (TaskBase* each : tasks) scheduler_.inject(*each);
+        for (TaskBase* each : tasks) {
+            if (!scheduler_.inject(*each)) local_.push(*each); // so the end is near
+        }
     });
     if (scheduler_.spreads()) scheduler_.notify();
 }
 
-/// It was just polled here and goes to the end of the queue. Alone there it will be the next
-/// anyway, and no other worker needs to come for it.
+/// It was just polled here and goes to the end of the queue. With nothing else to run here it will
+/// be the next anyway, and no other worker needs to come for it.
 void TaskRunner::push_again(TaskBase& task) noexcept {
     if (shared_.empty() && next_ == nullptr && local_.empty()) {
         (void)shared_.push(&task);
@@ -112,7 +114,8 @@ TaskBase* TaskRunner::next() noexcept {
 }
 
 TaskBase* TaskRunner::next_queued() noexcept {
-    const bool local_first = tick_ % 2 == 0;
+    // Not by `tick_`: the slot is used so many times in a row that all calls might be even ones.
+    const bool local_first = local_first_ = !local_first_;
     TaskBase* task = local_first ? local_.pop() : shared_.pop();
     if (task == nullptr) task = local_first ? shared_.pop() : local_.pop();
     if (task == nullptr && scheduler_.has_injected()) {
@@ -189,7 +192,6 @@ void TaskRunner::run(std::size_t polls) noexcept {
         TaskBase* task = next();
         if (task == nullptr && scheduler_.spreads()) task = search();
         if (task == nullptr) return;
-        if (searching_) found();
         if (task->home_ == nullptr) adopt(*task);
         poll(*task);
     }
@@ -197,6 +199,8 @@ void TaskRunner::run(std::size_t polls) noexcept {
 }
 
 void TaskRunner::poll(TaskBase& task) noexcept {
+    // Also when it was not found by searching: what comes of an event or a message may take long.
+    if (searching_) found();
     if (!task.start()) return;
     if (task.is_cancelled()) {
         task.end_started(ErrorKind::cancelled);

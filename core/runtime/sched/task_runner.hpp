@@ -96,7 +96,8 @@ private:
     Scheduler& scheduler_;
     TaskBase* running_ = nullptr;
     bool woke_itself_ = false;
-    bool more_ = false; // run() stopped before it had looked everywhere
+    bool local_first_ = false; // whose turn it is, local_ or shared_
+    bool more_ = false;        // run() stopped before it had looked everywhere
     bool used_ = false;
     bool searching_ = false;   // as the idle set counts
     bool taking_part_ = false; // in the idle set, while asleep
