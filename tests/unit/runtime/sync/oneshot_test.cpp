@@ -125,6 +125,15 @@ TEST(Oneshot, DroppedWaitsLeaveNoWaker) {
     }
 }
 
+TEST(Oneshot, AReceiverThatGoesLeavesNoWaker) {
+    auto [sender, receiver] = oneshot::channel<int>();
+    {
+        Probe probe(std::move(receiver));
+        EXPECT_FALSE(probe.poll());
+    } // sees that no waker was kept, while the sender lives on
+    EXPECT_TRUE(sender.is_closed());
+}
+
 TEST(Oneshot, EndsMoveAtAnyTime) {
     auto [sender, receiver] = oneshot::channel<int>();
     test::CountingWaker counter;

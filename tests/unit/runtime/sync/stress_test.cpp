@@ -373,7 +373,7 @@ TEST(SyncStress, ChannelGivesEachItemToOneWorker) {
         for (int i = 0; i < 3; ++i) {
             crew.add(produce_all(channel, &producers));
             crew.add(work(channel, &total, static_cast<std::uint64_t>(i)));
-            crew.add(work(channel, &total, static_cast<std::uint64_t>(i + 10)));
+            crew.add(work(channel, &total, static_cast<std::uint64_t>(i) + 10));
         }
     }
     EXPECT_EQ(total, 3 * rounds * (rounds + 1) / 2);
