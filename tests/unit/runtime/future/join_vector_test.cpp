@@ -257,7 +257,7 @@ Task<int> read_byte(DuplexStream stream) {
 
 TEST(JoinVector, ChildrenAreWokenFromManyThreads) {
     constexpr std::size_t count = 300;
-    for (int round = 0; round < 5; ++round) {
+    for (int round = 0; round < 3; ++round) {
         std::vector<DuplexStream> theirs;
         std::vector<Task<int>> tasks;
         for (std::size_t i = 0; i < count; ++i) {
@@ -282,7 +282,7 @@ TEST(JoinVector, ChildrenAreWokenFromManyThreads) {
 
 // The join is dropped while its children are being woken.
 TEST(JoinVector, GivenUpWhileOthersWake) {
-    for (int round = 0; round < 200; ++round) {
+    for (int round = 0; round < 50; ++round) {
         CountingWaker waker;
         Gates<int> gates(4);
         std::vector<Waker> wakers;
