@@ -157,28 +157,28 @@ static void run_count(uint64_t total, size_t connections) {
 }
 
 static int by_value(const void* a, const void* b) {
-    uint32_t x = *(const uint32_t*)a, y = *(const uint32_t*)b;
+    uint64_t x = *(const uint64_t*)a, y = *(const uint64_t*)b;
     return (x > y) - (x < y);
 }
 
-static double quantile_us(const uint32_t* sorted, uint64_t n, double q) {
+static double quantile_us(const uint64_t* sorted, uint64_t n, double q) {
     uint64_t i = (uint64_t)(q * (double)n);
-    return sorted[i < n ? i : n - 1] / 1e3;
+    return (double)sorted[i < n ? i : n - 1] / 1e3;
 }
 
-static void print_latencies(uint32_t* latencies, uint64_t n, uint64_t late) {
+static void print_latencies(uint64_t* latencies, uint64_t n, uint64_t late) {
     qsort(latencies, n, sizeof *latencies, by_value);
     printf("{\"answers\": %llu, \"p50_us\": %.1f, \"p90_us\": %.1f, \"p99_us\": %.1f, "
            "\"max_us\": %.1f, \"late\": %llu}\n",
            (unsigned long long)n, quantile_us(latencies, n, 0.5), quantile_us(latencies, n, 0.9),
-           quantile_us(latencies, n, 0.99), latencies[n - 1] / 1e3, (unsigned long long)late);
+           quantile_us(latencies, n, 0.99), (double)latencies[n - 1] / 1e3, (unsigned long long)late);
 }
 
 /* `late` counts the requests that left more than 50 us after they were due: because no connection
  * was free, or because this program was not given its core. */
 static void run_rate(uint64_t rate, uint64_t seconds, size_t connections) {
     uint64_t total = rate * seconds, sent = 0, answered = 0, late = 0;
-    uint32_t* latencies = malloc(total * sizeof *latencies);
+    uint64_t* latencies = malloc(total * sizeof *latencies);
     struct connection** idle = malloc(connections * sizeof(struct connection*));
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     struct connection* all = open_all(connections, epoll);
@@ -207,7 +207,7 @@ static void run_rate(uint64_t rate, uint64_t seconds, size_t connections) {
             struct connection* c = events[i].data.ptr;
             if (!receive(c)) continue;
             uint64_t took = now - c->due;
-            latencies[answered++] = took < UINT32_MAX ? (uint32_t)took : UINT32_MAX;
+            latencies[answered++] = took;
             idle[(first + idle_n++) % connections] = c;
         }
     }
@@ -233,7 +233,7 @@ static void run_clients(uint64_t seconds, size_t connections) {
     enum { most = 5000000 };
     int epoll = epoll_create1(EPOLL_CLOEXEC);
     struct connection* all = open_all(connections, epoll);
-    uint32_t* latencies = malloc(most * sizeof *latencies);
+    uint64_t* latencies = malloc(most * sizeof *latencies);
     if (latencies == NULL) die("memory");
     uint64_t answered = 0, last = now_ns(), begin = last + UINT64_C(1000000000);
     uint64_t end = begin + seconds * UINT64_C(1000000000);
@@ -252,7 +252,7 @@ static void run_clients(uint64_t seconds, size_t connections) {
             if (!receive(c)) continue;
             if (now >= begin && now < end && answered < most) {
                 uint64_t took = now - c->due;
-                latencies[answered++] = took < UINT32_MAX ? (uint32_t)took : UINT32_MAX;
+                latencies[answered++] = took;
             }
             c->due = now_ns();
             send_request(c->fd);
@@ -306,7 +306,7 @@ static void run_slow(size_t connections) {
 
 static void run_probe(uint64_t requests) {
     static struct connection c;
-    uint32_t* latencies = malloc(requests * sizeof *latencies);
+    uint64_t* latencies = malloc(requests * sizeof *latencies);
     if (latencies == NULL) die("memory");
     for (uint64_t i = 0; i < requests; ++i) {
         uint64_t began = now_ns();
@@ -315,7 +315,7 @@ static void run_probe(uint64_t requests) {
         while (!receive(&c)) {}
         close(c.fd);
         uint64_t took = now_ns() - began;
-        latencies[i] = took < UINT32_MAX ? (uint32_t)took : UINT32_MAX;
+        latencies[i] = took;
     }
     print_latencies(latencies, requests, 0);
 }

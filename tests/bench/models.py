@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import datetime
 import json
+import math
 import os
 import pathlib
 import platform
@@ -35,14 +36,15 @@ class Model:
     name: str
     arguments: list[str]
     expected: str
-    rates: list[float] = dataclasses.field(default_factory=list)
-    p50_ms: list[float] = dataclasses.field(default_factory=list)
+    # Of the best round: other programs can only take from it.
+    rate: float = 0
+    p50_ms: float = 0
+    slow_p50_ms: float = math.inf
+    slow_max_ms: float = 0
+    # Of all rounds.
     others: list[float] = dataclasses.field(default_factory=list)
     resident_bytes: int = 0
     slow_resident_bytes: int = 0
-    slow_p50_ms: float = 0
-    slow_max_ms: float = 0
-    slow_again: int = 0
     failure: str = ""
 
     def program(self) -> Program:
@@ -73,14 +75,24 @@ def resident(pid: int) -> int:
     return total
 
 
+@contextlib.contextmanager
+def noting(row: Model | Hello):
+    """What fails is written down and leaves the others alone."""
+    try:
+        yield
+    except Failed as why:
+        say(f"{row.name}: {why}")
+        row.failure = str(why)
+
+
 def serve(model: Model, seconds: int) -> None:
     """Closed loop: each client asks again once it is answered."""
     with started(model.program()) as (pid, port):
         cores, own = Cores(), figures.own_s(pid)
         text = run_load(figures.load("clients", port, seconds, CLIENTS), seconds + 60)
         answer = json.loads(text)
-        model.rates.append(answer["answers"] / seconds)
-        model.p50_ms.append(answer["p50_us"] / 1e3)
+        if answer["answers"] / seconds > model.rate:
+            model.rate, model.p50_ms = answer["answers"] / seconds, answer["p50_us"] / 1e3
         model.others.append(cores.others_share(figures.own_s(pid) - own))
         model.resident_bytes = max(model.resident_bytes, resident(pid))
 
@@ -101,13 +113,12 @@ def beside_slow(model: Model) -> None:
         if line != "ready":
             raise Failed(line or "the load ended")
         answer = json.loads(run_load(figures.load("probe", port, PROBES), 120))
-        model.slow_p50_ms = answer["p50_us"] / 1e3
-        model.slow_max_ms = answer["max_us"] / 1e3
-        model.slow_resident_bytes = resident(pid)
+        if answer["p50_us"] / 1e3 < model.slow_p50_ms:
+            model.slow_p50_ms, model.slow_max_ms = answer["p50_us"] / 1e3, answer["max_us"] / 1e3
+        model.slow_resident_bytes = max(model.slow_resident_bytes, resident(pid))
         left, _ = process.communicate(timeout=60)
         if process.returncode != 0:
             raise Failed(left.strip())
-        model.slow_again = json.loads(left)["again"]
 
 
 @dataclasses.dataclass
@@ -115,6 +126,7 @@ class Hello:
     name: str
     costs: list[figures.Cost] = dataclasses.field(default_factory=list)
     instructions: float | None = None
+    failure: str = ""
 
 
 def hello(rounds: int, seconds: int) -> list[Hello]:
@@ -130,10 +142,12 @@ def hello(rounds: int, seconds: int) -> list[Hello]:
         for index in range(rounds):
             say(f"hello, round {index + 1} of {rounds}")
             for row, pid, port in up:
-                row.costs.append(figures.cost(pid, port, seconds, pipelined=False))
+                with noting(row):
+                    row.costs.append(figures.cost(pid, port, seconds, pipelined=False))
     for row in rows:
         say(f"hello, instructions of {row.name}")
-        row.instructions = figures.instructions(ours(row.name)())
+        with noting(row):
+            row.instructions = figures.instructions(ours(row.name)())
     return rows
 
 
@@ -145,16 +159,16 @@ def row_of(model: Model) -> str:
     if model.failure:
         return f"| {model.name} | {model.expected} | - | - | - | - | - | - |"
     return (
-        f"| {model.name} | {model.expected} | {statistics.median(model.rates):,.0f} "
-        f"| {statistics.median(model.p50_ms):,.0f} | {mib(model.resident_bytes)} "
+        f"| {model.name} | {model.expected} | {model.rate:,.0f} "
+        f"| {model.p50_ms:,.0f} | {mib(model.resident_bytes)} "
         f"| {model.slow_p50_ms:,.0f} | {model.slow_max_ms:,.0f} "
         f"| {mib(model.slow_resident_bytes)} |"
     )
 
 
 def hello_row(row: Hello) -> str:
-    total = statistics.median(one.total_us for one in row.costs)
-    return f"| {row.name} | {total:.2f} | {report.number(row.instructions)} |"
+    total = report.median([one.total_us for one in row.costs], ".2f")
+    return f"| {row.name} | {total} | {report.number(row.instructions)} |"
 
 
 def render(all_models: list[Model], rows: list[Hello], args: argparse.Namespace) -> str:
@@ -162,7 +176,7 @@ def render(all_models: list[Model], rows: list[Hello], args: argparse.Namespace)
     shares = [share for model in all_models for share in model.others] or [0.0]
     lines = [
         f"- {datetime.date.today().isoformat()}, `{args.command}`, {version()}: {rounds} rounds of "
-        f"{seconds} s, medians",
+        f"{seconds} s, the best of which counts",
         f"- {report.cpu_model()}, {os.cpu_count()} CPUs ({report.siblings()}), Linux "
         f"{platform.release()}; all of the server on CPU {SERVER_CORE}, load on CPU {LOAD_CORE}",
         f"- taken by other programs from these CPUs: {statistics.median(shares):.0%} in the median "
@@ -184,12 +198,12 @@ def render(all_models: list[Model], rows: list[Hello], args: argparse.Namespace)
         *map(hello_row, rows),
         "",
         "A request that takes no time, as in the table of `./dev bench h1`: CPU (user + system) of "
-        f"the server, {figures.CONNECTIONS} connections, by wrk, and user-space instructions, by "
+        f"the server, {figures.CONNECTIONS} connections, by wrk, median; and user-space instructions, by "
         "callgrind. With queue and pool the threads share one CPU.",
     ]
-    failed = [f"- {model.name}: {model.failure}" for model in all_models if model.failure]
+    failed = [f"- {one.name}: {one.failure}" for one in (*all_models, *rows) if one.failure]
     if failed:
-        lines += ["", "Without a number:", "", *failed]
+        lines += ["", "Failed:", "", *failed]
     return "\n".join(lines) + "\n"
 
 
@@ -201,19 +215,16 @@ def bench_models(args: argparse.Namespace) -> int:
     rounds, seconds = shape(args)
     all_models = models()
     for model in all_models:
-        try:
+        with noting(model):
             for index in range(rounds):
                 say(f"{model.name}, round {index + 1} of {rounds}")
                 serve(model, seconds)
-            say(f"{model.name}, beside slow connections")
-            beside_slow(model)
-        except Failed as why:
-            say(f"{model.name}: {why}")
-            model.failure = str(why)
-    rows = hello(1 if args.quick else 5, 1 if args.quick else 2)
+                say(f"{model.name}, beside slow connections")
+                beside_slow(model)
+    rows = hello(1 if args.quick else 5, 1 if args.quick else args.seconds)
     text = render(all_models, rows, args)
     print(text, end="")
     if args.write:
         report.replace_between_markers(args.write, text, BEGIN, END)
         say(f"written to {args.write}")
-    return 1 if any(model.failure for model in all_models) else 0
+    return 1 if any(one.failure for one in (*all_models, *rows)) else 0

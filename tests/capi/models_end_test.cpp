@@ -22,6 +22,7 @@ TEST(Models, ADrainUnderLoadLosesNoAcceptedRequest) {
         const Response response = read_response(client);
         EXPECT_EQ(response.status, 200);
         EXPECT_EQ(response.fields.at("connection"), "close");
+        client.close(); // which the server waits for
     }
     const hc_event drained = blocked.model.next(std::chrono::nanoseconds(patience).count());
     EXPECT_EQ(drained.type, HC_EV_DRAINED);

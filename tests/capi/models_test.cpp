@@ -1,7 +1,6 @@
 // Execution models: where the functions of routes run, the pool's bound, its counters and warning.
 #include "tests/capi/models.hpp"
 
-#include <algorithm>
 #include <cstddef>
 #include <cstring>
 #include <set>
@@ -199,14 +198,15 @@ TEST(Models, BodyWaitsForAFunctionThatBlocksAndStopsThePeer) {
                       }
                       if (event.type == HC_EV_BODY) {
                           const std::string_view bytes = bytes_of(event);
-                          got += static_cast<std::size_t>(std::ranges::count(bytes, 'b'));
+                          EXPECT_TRUE(bytes.front() == 'b' && bytes.back() == 'b');
+                          got += bytes.size();
                       }
                       if (event.type == HC_EV_BODY_END) answer(event.obj, "all");
                       journal.add(event);
                   }}});
     Client client(model.port);
-    const std::string body(40'000'000, 'b'); // more than all buffers of the kernel
-    client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 40000000\r\n\r\n");
+    const std::string body(20'000'000, 'b'); // more than all buffers of the kernel
+    client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 20000000\r\n\r\n");
     ASSERT_TRUE(gate.reached());
     const std::size_t sent = client.send_some(body, 200ms);
     EXPECT_LT(sent, body.size());
