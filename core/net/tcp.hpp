@@ -37,7 +37,8 @@ private:
 class TcpListener final : public StreamListener<TcpStream> {
 public:
     /// Binds and listens, at home on the calling thread's worker (in block_on: on one of that
-    /// runtime's; `state` when there is none) or on `home`. `address_in_use`, `permission`; `invalid` for an address that is not TCP's.
+    /// runtime's; `state` when there is none) or on `home`. `address_in_use`, `permission`;
+    /// `invalid` for an address that is not TCP's.
     static Result<TcpListener> bind(const Address& address,
                                     const sys::ListenOptions& options = {}) {
         return bind_on(nullptr, address, options);

@@ -28,8 +28,8 @@ using sys::UdpOptions;
 /// Move-only.
 ///
 /// Threads: any; one task may receive while another sends, not two at the same. Nothing else may
-/// happen while it is moved or destroyed. The buffers, addresses and messages given to a future must
-/// stay until it is done or dropped.
+/// happen while it is moved or destroyed. The buffers, addresses and messages given to a future
+/// must stay until it is done or dropped.
 /// Errors: what the system says of a datagram that cannot be sent (the next one may well be);
 /// `refused` once when a connected peer is not there; `closed` when the home worker has ended.
 /// Cancellation: a future that is dropped has sent or received nothing that it did not report, but
@@ -37,8 +37,8 @@ using sys::UdpOptions;
 class UdpSocket {
 public:
     /// At home on the calling thread's worker (in block_on: on one of that runtime's; `state` when
-    /// there is none) or on `home`. `address_in_use`, `permission`; `invalid` for an address that is
-    /// not IP's.
+    /// there is none) or on `home`. `address_in_use`, `permission`; `invalid` for an address that
+    /// is not IP's.
     static Result<UdpSocket> bind(const Address& address, const UdpOptions& options = {}) {
         return bind_on(nullptr, address, options);
     }
