@@ -14,7 +14,7 @@ sys.path.insert(0, str(SOURCE / "tests" / "support"))
 
 @pytest.fixture
 def start():
-    """start(name, *arguments): a program of examples/c on a free port; it ends with the test."""
+    """start(name, *arguments): a program of examples on a free port; it ends with the test."""
     from programs import Program
 
     started = []

@@ -110,7 +110,7 @@ const std::string& schema_json() {
             } else {
                 entry["default"] = value;
             }
-            if (type == "choice") entry["choices"] = choices();
+            if (type == "choice") entry["choices"] = choices(option);
             entry["reads"] = option.reads;
             entry["help"] = option.help;
             list.push_back(std::move(entry));

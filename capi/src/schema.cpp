@@ -26,6 +26,8 @@ constexpr std::array table{
            "Threads that serve connections; 0: none, the program drives the runtime itself"},
     Option{"runtime.thread_name", "", "runtime", 0, 0, HC_PLACE(runtime.thread_name),
            "Workers are named by it and their number; the system may cut it"},
+    Option{"runtime.io", "", "runtime", 0, 0, HC_PLACE(runtime.io),
+           "What tells of readiness; auto: epoll; io_uring needs Linux 5.17 and its permission"},
     Option{"runtime.blocking_threads_max", "count", "runtime", 1, 4'096,
            HC_PLACE(runtime.limits.blocking_threads_max),
            "Threads for blocking jobs; they start on first use"},
@@ -35,6 +37,13 @@ constexpr std::array table{
     Option{"server.date", "", "server", 0, 0, HC_PLACE(server.date), "Send the Date field"},
     Option{"server.access_log", "", "server", 0, 0, HC_PLACE(server.access_log),
            "Log one line for each exchange, component \"access\", level info"},
+    Option{"server.execution", "", "server", 0, 0, HC_PLACE(server.execution),
+           "Where functions bound inline run: on the workers, on the threads of a pool, or on the "
+           "workers but for those that are marked as blocking"},
+    Option{"server.pool_threads", "count", "server", 1, 4'096, HC_PLACE(server.pool_threads),
+           "Threads of the pool of \"server.execution\"; they start when they are first needed"},
+    Option{"server.pool_queue_max", "count", "server", 0, any32, HC_PLACE(server.pool_queue_max),
+           "Requests that wait for a thread of the pool; beyond: 503"},
     Option{"h1.half_close_is_gone", "", "server", 0, 0, HC_PLACE(server.half_close_is_gone),
            "HTTP/1: a client that ends its side behind a complete request counts as gone"},
 
@@ -116,6 +125,8 @@ constexpr std::array table{
 #undef HC_PLACE
 
 constexpr std::array<std::string_view, 5> level_names{"debug", "info", "warning", "error", "off"};
+constexpr std::array<std::string_view, 3> backend_names{"auto", "epoll", "io_uring"};
+constexpr std::array<std::string_view, 3> execution_names{"inline", "pool", "hybrid"};
 
 template <class... F>
 struct Overloaded : F... {
@@ -214,12 +225,22 @@ Result<void> set_mode(const Option& option, std::string_view text, Mode place) {
     return {};
 }
 
-Result<void> set_level(const Option& option, std::string_view text, LogLevel& place) {
-    const auto* found = std::ranges::find(level_names, text);
-    if (found == level_names.end()) {
-        return bad_value(option, text, "one of debug, info, warning, error, off");
+std::string listed(std::span<const std::string_view> names) {
+    std::string text;
+    for (const std::string_view name : names) {
+        if (!text.empty()) text += ", ";
+        text += name;
     }
-    place = static_cast<LogLevel>(found - level_names.begin());
+    return text;
+}
+
+/// A choice is its place among the names.
+template <class T>
+Result<void> set_choice(const Option& option, std::string_view text,
+                        std::span<const std::string_view> names, T& place) {
+    const auto found = std::ranges::find(names, text);
+    if (found == names.end()) return bad_value(option, text, "one of " + listed(names));
+    place = static_cast<T>(found - names.begin());
     return {};
 }
 
@@ -263,17 +284,20 @@ Result<void> set_option(Settings& settings, std::string_view key, std::string_vi
         return fail(ErrorKind::not_found,
                     "no such option; the nearest is \"" + std::string(nearest_key(key)) + "\"");
     }
-    return std::visit(Overloaded{
-                          [&](bool* p) { return set_bool(*option, text, *p); },
-                          [&](std::uint32_t* p) { return set_number(*option, text, *p); },
-                          [&](std::uint64_t* p) { return set_number(*option, text, *p); },
-                          [&](std::intptr_t* p) { return set_number(*option, text, *p); },
-                          [&](std::string* p) { return set_string(*option, text, *p); },
-                          [&](std::vector<std::string>* p) { return set_list(*option, text, *p); },
-                          [&](Mode p) { return set_mode(*option, text, p); },
-                          [&](LogLevel* p) { return set_level(*option, text, *p); },
-                      },
-                      option->place(settings));
+    return std::visit(
+        Overloaded{
+            [&](bool* p) { return set_bool(*option, text, *p); },
+            [&](std::uint32_t* p) { return set_number(*option, text, *p); },
+            [&](std::uint64_t* p) { return set_number(*option, text, *p); },
+            [&](std::intptr_t* p) { return set_number(*option, text, *p); },
+            [&](std::string* p) { return set_string(*option, text, *p); },
+            [&](std::vector<std::string>* p) { return set_list(*option, text, *p); },
+            [&](Mode p) { return set_mode(*option, text, p); },
+            [&](LogLevel* p) { return set_choice(*option, text, level_names, *p); },
+            [&](server::Execution* p) { return set_choice(*option, text, execution_names, *p); },
+            [&](sys::Backend* p) { return set_choice(*option, text, backend_names, *p); },
+        },
+        option->place(settings));
 }
 
 std::string_view type_name(const Option& option) {
@@ -288,11 +312,20 @@ std::string_view type_name(const Option& option) {
                           [](std::vector<std::string>*) -> View { return "list"; },
                           [](Mode) -> View { return "mode"; },
                           [](LogLevel*) -> View { return "choice"; },
+                          [](sys::Backend*) -> View { return "choice"; },
+                          [](server::Execution*) -> View { return "choice"; },
                       },
                       option.place(settings));
 }
 
-std::span<const std::string_view> choices() noexcept { return level_names; }
+std::span<const std::string_view> choices(const Option& option) {
+    Settings settings;
+    const Place place = option.place(settings);
+    if (std::holds_alternative<LogLevel*>(place)) return level_names;
+    if (std::holds_alternative<sys::Backend*>(place)) return backend_names;
+    if (std::holds_alternative<server::Execution*>(place)) return execution_names;
+    return {};
+}
 
 std::string text_of(const Option& option, Settings& settings) {
     return std::visit(
@@ -305,6 +338,12 @@ std::string text_of(const Option& option, Settings& settings) {
             [](std::vector<std::string>* p) { return joined(*p); },
             [](Mode p) { return octal(*p.bits); },
             [](LogLevel* p) { return std::string(level_names[static_cast<std::size_t>(*p)]); },
+            [](sys::Backend* p) {
+                return std::string(backend_names[static_cast<std::size_t>(*p)]);
+            },
+            [](server::Execution* p) {
+                return std::string(execution_names[static_cast<std::size_t>(*p)]);
+            },
         },
         option.place(settings));
 }

@@ -20,8 +20,9 @@ struct Mode {
 };
 
 /// Where an option lives; the alternative is its type.
-using Place = std::variant<bool*, std::uint32_t*, std::uint64_t*, std::intptr_t*, std::string*,
-                           std::vector<std::string>*, Mode, LogLevel*>;
+using Place =
+    std::variant<bool*, std::uint32_t*, std::uint64_t*, std::intptr_t*, std::string*,
+                 std::vector<std::string>*, Mode, LogLevel*, sys::Backend*, server::Execution*>;
 
 struct Option {
     std::string_view key;
@@ -43,8 +44,8 @@ Result<void> set_option(Settings& settings, std::string_view key, std::string_vi
 
 /// "bool", "integer", "string", "list", "mode" or "choice".
 std::string_view type_name(const Option& option);
-/// The names of a choice, in order of their values.
-std::span<const std::string_view> choices() noexcept;
+/// The names of a choice, in order of their values; none for other types.
+std::span<const std::string_view> choices(const Option& option);
 /// The present value, as set_option would take it.
 std::string text_of(const Option& option, Settings& settings);
 

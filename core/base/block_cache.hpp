@@ -2,9 +2,9 @@
 // thread that frees them.
 //
 // The general allocator keeps only a few freed blocks of a size where they are quick to get; a
-// worker that spawns hundreds of tasks and lets them go would leave that quick way each time. Here a
-// thread keeps up to `kept_bytes` of each size, last in, first out, so that what it gets is warm. A
-// block may be given back on any thread. Larger ones go to the general allocator.
+// worker that spawns hundreds of tasks and lets them go would leave that quick way each time. Here
+// a thread keeps up to `kept_bytes` of each size, last in, first out, so that what it gets is warm.
+// A block may be given back on any thread. Larger ones go to the general allocator.
 //
 // Built with AddressSanitizer nothing is kept: else it could not see the use of what was freed.
 #pragma once

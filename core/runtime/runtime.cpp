@@ -45,6 +45,7 @@ struct Runtime::State {
     }
 
     bool forked() const noexcept { return sys::forked_since(made_in); }
+    Result<void> choose_system();
     Result<void> make_workers();
     void worker_ended();
     void stop(std::move_only_function<void()> call);
@@ -52,6 +53,14 @@ struct Runtime::State {
     void run_thread(std::size_t index);
     void join_threads();
 };
+
+Result<void> Runtime::State::choose_system() {
+    if (options.system != nullptr) return {};
+    auto system = sys::native(options.io, driven ? sys::Loop::host : sys::Loop::own);
+    if (!system) return fail(std::move(system.error()));
+    options.system = *system;
+    return {};
+}
 
 Result<void> Runtime::State::make_workers() {
     sys::System& system = *options.system;
@@ -131,7 +140,7 @@ Result<std::unique_ptr<Runtime>> Runtime::create(const RuntimeOptions& options) 
     const auto number = Seat::take_number();
     if (!number) return fail(ErrorKind::limit, "too many runtimes in this process");
     auto state = std::make_shared<State>(options, *number);
-    if (state->options.system == nullptr) state->options.system = &sys::native();
+    if (auto chosen = state->choose_system(); !chosen) return fail(std::move(chosen.error()));
     if (auto made = state->make_workers(); !made) return fail(std::move(made.error()));
     return std::unique_ptr<Runtime>(new Runtime(std::move(state)));
 }

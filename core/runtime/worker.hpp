@@ -181,6 +181,9 @@ public:
     /// flush() or the next turn(); after stop() the worker ends in here. `closed` when it has
     /// ended, `deadlock` from inside a turn.
     Result<void> turn(std::optional<Duration> timeout, bool driven);
+    /// Driven mode: the caller becomes the worker's thread, as by turn(), so that what it polls
+    /// finds timers and sockets here.
+    void enter() noexcept { seat_.enter(); }
     /// Driven mode: runs what was deferred since turn(). Does nothing inside a turn.
     void flush() noexcept;
     /// Any thread: the worker ends after its current turn.

@@ -1,8 +1,9 @@
 // The contract with the operating system. This folder is the only place that includes its headers.
 //
-// A backend is one implementation of `System`: real sockets on Linux (`linux/epoll`), a simulated
-// network with a simulated clock (`sim/`), and a stub that compiles everywhere and refuses
-// everything (`stub/`). What an implementation must provide:
+// A backend is one implementation of `System`: real sockets on Linux with readiness from epoll or
+// from io_uring (`linux/epoll`, `linux/uring`), a simulated network with a simulated clock
+// (`sim/`), and a stub that compiles everywhere and refuses everything (`stub/`). What an
+// implementation must provide:
 //
 // 1. A `Selector` a worker. It reports readiness of sockets, level- or edge-triggered as each
 //    registration asks. Edge-triggered means: after an event, the next one comes only when more
@@ -240,10 +241,24 @@ public:
     virtual Result<void> entropy(std::span<std::byte> out) = 0;
     /// Processors this process may use.
     virtual unsigned processors() const noexcept = 0;
-    virtual std::string_view name() const noexcept = 0; // "epoll", "sim", "stub"
+    virtual std::string_view name() const noexcept = 0; // "epoll", "io_uring", "sim", "stub"
 };
 
 /// The system of this build: epoll on Linux, else the stub. Never destroyed.
 System& native() noexcept;
+
+/// What tells of readiness. `automatic` is that of native().
+enum class Backend : std::uint8_t { automatic, epoll, io_uring };
+
+/// Whose loop calls `select`. A backend may be faster when it is its own.
+enum class Loop : std::uint8_t {
+    host, // watches native_handle(); calls may come from several threads, one at a time
+    own,  // one thread makes all calls that go to the kernel; there is no native_handle()
+};
+
+/// The same with a backend of the caller's choice, for selectors that are used by `loop`. Never
+/// destroyed either. `unsupported` when this build or this kernel does not have it (or the process
+/// is not allowed to use it); other errors of the system when it cannot be tried.
+Result<System*> native(Backend backend, Loop loop = Loop::host);
 
 } // namespace hc::sys

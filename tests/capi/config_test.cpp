@@ -106,9 +106,9 @@ TEST(Config, SchemaListsEveryOptionAndEachDefaultIsAccepted) {
     ASSERT_EQ(std::strlen(json), n);
     const std::string_view schema(json, n);
     for (const char* key :
-         {"runtime.workers", "runtime.thread_name", "runtime.blocking_threads_max", "server.name",
-          "server.date", "server.access_log", "listen.address", "listen.fd", "listen.only_v6",
-          "listen.unix_mode", "listen.proxy_from", "h1.half_close_is_gone",
+         {"runtime.workers", "runtime.io", "runtime.thread_name", "runtime.blocking_threads_max",
+          "server.name", "server.date", "server.access_log", "listen.address", "listen.fd",
+          "listen.only_v6", "listen.unix_mode", "listen.proxy_from", "h1.half_close_is_gone",
           "limits.header_bytes_max", "limits.connections_max", "limits.operations_max",
           "log.level"}) {
         EXPECT_NE(schema.find("\"" + std::string(key) + "\""), std::string_view::npos) << key;
@@ -139,6 +139,33 @@ TEST(Config, ContradictingWatermarksAreRefused) {
     hc_error* error = nullptr;
     EXPECT_EQ(hc_server_create(runtime, config.get(), &server, &error), HC_E_INVALID);
     EXPECT_EQ(hc_error_origin(error), HC_ORIGIN_USER);
+    hc_error_release(error);
+    hc_runtime_release(runtime);
+}
+
+TEST(Config, TheBackendIsAChoice) {
+    const Config config;
+    const Failure wrong = set(config.get(), "runtime.io", "kqueue");
+    EXPECT_EQ(wrong.status, HC_E_INVALID);
+    EXPECT_NE(wrong.message.find("one of auto, epoll, io_uring"), std::string::npos)
+        << wrong.message;
+    EXPECT_EQ(set(config.get(), "runtime.io", "").status, HC_E_INVALID);
+    for (const char* name : {"auto", "epoll"}) {
+        ASSERT_EQ(set(config.get(), "runtime.io", name).status, HC_OK);
+        hc_runtime* runtime = nullptr;
+        EXPECT_EQ(hc_runtime_create(config.get(), &runtime, nullptr), HC_OK) << name;
+        hc_runtime_release(runtime);
+    }
+    // Asked for by name it is there, or the error says why it is not.
+    ASSERT_EQ(load(config.get(), R"({"runtime": {"io": "io_uring"}})").status, HC_OK);
+    hc_runtime* runtime = nullptr;
+    hc_error* error = nullptr;
+    const hc_status status = hc_runtime_create(config.get(), &runtime, &error);
+    if (status != HC_OK) {
+        EXPECT_EQ(status, HC_E_UNSUPPORTED);
+        EXPECT_EQ(runtime, nullptr);
+        EXPECT_NE(std::string(hc_error_message(error)).find("io_uring"), std::string::npos);
+    }
     hc_error_release(error);
     hc_runtime_release(runtime);
 }

@@ -12,6 +12,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "tests/support/backend.hpp"
+
 namespace capi_test {
 
 bool eventually(const std::function<bool()>& condition) {
@@ -23,8 +25,29 @@ bool eventually(const std::function<bool()>& condition) {
     return true;
 }
 
+namespace {
+/// A run on io_uring where there is none is skipped as a whole, with the reason.
+class BackendIsThere final : public testing::Environment {
+public:
+    void SetUp() override {
+        const Config config;
+        hc_runtime* runtime = nullptr;
+        hc_error* error = nullptr;
+        const hc_status status = hc_runtime_create(config.get(), &runtime, &error);
+        const std::string message(status == HC_OK ? "" : hc_error_message(error));
+        hc_error_release(error);
+        hc_runtime_release(runtime);
+        ASSERT_TRUE(status == HC_OK || status == HC_E_UNSUPPORTED) << message;
+        if (status != HC_OK) GTEST_SKIP() << message;
+    }
+};
+testing::Environment* const backend_is_there =
+    testing::AddGlobalTestEnvironment(new BackendIsThere);
+} // namespace
+
 Config::Config(const Pairs& options) {
     EXPECT_EQ(hc_config_create(&config_), HC_OK);
+    if (hc::test::on_io_uring()) set("runtime.io", "io_uring");
     for (const auto& [key, value] : options) set(key, value);
 }
 
@@ -213,13 +236,19 @@ std::string name_of(Delivery delivery) {
     case Delivery::queue: return "queue";
     case Delivery::driven_queue: return "driven_queue";
     case Delivery::driven_inline: return "driven_inline";
+    case Delivery::pool: return "pool";
+    case Delivery::driven_pool: return "driven_pool";
     }
     return "";
 }
 
 Program::Program(Delivery delivery, Handler handler, ProgramOptions options)
     : delivery_(delivery), handler_(std::move(handler)) {
-    const bool driven = delivery == Delivery::driven_queue || delivery == Delivery::driven_inline;
+    const bool driven = delivery == Delivery::driven_queue || delivery == Delivery::driven_inline ||
+                        delivery == Delivery::driven_pool;
+    if (delivery == Delivery::pool || delivery == Delivery::driven_pool) {
+        options.config.insert(options.config.begin(), {"server.execution", "pool"});
+    }
     options.config.emplace_back("runtime.workers", driven ? "0" : std::to_string(options.workers));
     options.config.emplace_back("listen.address", "127.0.0.1:0");
     const Config config(options.config);
@@ -249,7 +278,7 @@ void Program::make_server(const ProgramOptions& options) {
     for (const auto& [method, pattern] : options.routes) {
         EXPECT_EQ(hc_server_route(server_, method.c_str(), pattern.c_str(), number, nullptr),
                   HC_OK);
-        if (is_inline()) {
+        if (is_function(delivery_)) {
             hc_inline handler{};
             handler.size = sizeof handler;
             handler.on_event = &Program::on_event;

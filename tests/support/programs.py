@@ -1,4 +1,4 @@
-"""Starts the programs of examples/c and looks at them from outside."""
+"""Starts the programs of examples and looks at them from outside."""
 
 import os
 import re
@@ -33,10 +33,10 @@ def wait_until(condition, what, seconds=PATIENCE):
 class Program:
     """A server that prints its URL, once it listens, as its first line."""
 
-    def __init__(self, name, *arguments):
+    def __init__(self, name, *arguments, folder="c"):
         self.stderr = tempfile.TemporaryFile()  # noqa: SIM115  kill() closes it
         self.process = subprocess.Popen(
-            [BUILD / "examples" / "c" / name, *arguments],
+            [BUILD / "examples" / folder / name, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self.stderr,

@@ -22,6 +22,8 @@
 #include <climits>
 #include <utility>
 
+#include "core/sys/unix/descriptor.hpp"
+
 namespace hc::sys {
 
 namespace {
@@ -29,25 +31,6 @@ namespace {
 constexpr Token wake_token = UINT64_MAX;
 constexpr Token deadline_token = UINT64_MAX - 1;
 static_assert(token_max < deadline_token);
-
-/// A descriptor that is closed with its owner.
-class Descriptor {
-public:
-    explicit Descriptor(int fd = -1) noexcept : fd_(fd) {}
-    Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-    Descriptor& operator=(Descriptor other) noexcept {
-        std::swap(fd_, other.fd_);
-        return *this;
-    }
-    ~Descriptor() {
-        if (fd_ >= 0) ::close(fd_);
-    }
-    int get() const noexcept { return fd_; }
-    explicit operator bool() const noexcept { return fd_ >= 0; }
-
-private:
-    int fd_;
-};
 
 epoll_event event_of(Token token, Interest interest) noexcept {
     epoll_event out{};

@@ -30,7 +30,7 @@ WallTime UnixClock::wall() noexcept {
 
 Result<std::unique_ptr<Selector>> EpollSystem::make_selector() { return make_epoll_selector(); }
 
-Result<void> EpollSystem::entropy(std::span<std::byte> out) {
+Result<void> UnixSystem::entropy(std::span<std::byte> out) {
     while (!out.empty()) {
         const ssize_t count = ::getrandom(out.data(), out.size(), 0);
         if (count < 0) {
@@ -42,7 +42,7 @@ Result<void> EpollSystem::entropy(std::span<std::byte> out) {
     return {};
 }
 
-unsigned EpollSystem::processors() const noexcept {
+unsigned UnixSystem::processors() const noexcept {
     // The kernel refuses a set smaller than its own; machines beyond 1024 processors exist.
     for (int size = CPU_SETSIZE; size <= 1 << 16; size *= 2) {
         cpu_set_t* set = CPU_ALLOC(static_cast<std::size_t>(size));

@@ -12,18 +12,23 @@ public:
     WallTime wall() noexcept override;
 };
 
-class EpollSystem final : public System {
+/// All but the selectors.
+class UnixSystem : public System {
 public:
-    Result<std::unique_ptr<Selector>> make_selector() override;
-    Sockets& sockets() noexcept override { return sockets_; }
-    Clock& clock() noexcept override { return clock_; }
-    Result<void> entropy(std::span<std::byte> out) override;
-    unsigned processors() const noexcept override;
-    std::string_view name() const noexcept override { return "epoll"; }
+    Sockets& sockets() noexcept final { return sockets_; }
+    Clock& clock() noexcept final { return clock_; }
+    Result<void> entropy(std::span<std::byte> out) final;
+    unsigned processors() const noexcept final;
 
 private:
     UnixSockets sockets_;
     UnixClock clock_;
+};
+
+class EpollSystem final : public UnixSystem {
+public:
+    Result<std::unique_ptr<Selector>> make_selector() override;
+    std::string_view name() const noexcept override { return "epoll"; }
 };
 
 } // namespace hc::sys

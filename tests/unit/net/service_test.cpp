@@ -12,6 +12,7 @@
 #include "core/net/acceptor.hpp"
 #include "core/net/listeners.hpp"
 #include "core/runtime/runtime.hpp"
+#include "tests/unit/backend.hpp"
 
 namespace hc::net {
 namespace {
@@ -54,6 +55,7 @@ struct Service {
         : listeners(ListenerSet::listen(sys::native(), at, workers).value()) {
         runtime::RuntimeOptions options;
         options.workers = workers;
+        options.io = hc::test::backend();
         runtime = std::move(runtime::Runtime::create(options).value());
         EXPECT_TRUE(runtime->start());
         std::latch begun(workers);
@@ -102,7 +104,7 @@ std::string visit(sys::Selector& selector, const Address& at) {
 
 void serves_everybody(const Address& at) {
     Service service(at);
-    auto selector = std::move(sys::native().make_selector().value());
+    auto selector = std::move(sys::native(hc::test::backend()).value()->make_selector().value());
     constexpr int visits = 200;
     for (int i = 0; i < visits; ++i) {
         ASSERT_EQ(visit(*selector, service.listeners.address()), "hello");

@@ -10,6 +10,7 @@
 
 #include "core/runtime/runtime.hpp"
 #include "core/runtime/sleep.hpp"
+#include "tests/unit/backend.hpp"
 
 namespace hc::runtime {
 namespace {
@@ -36,6 +37,7 @@ protected:
     void SetUp() override {
         RuntimeOptions options;
         options.workers = 0;
+        options.io = hc::test::backend();
         runtime_ = *Runtime::create(options);
         ASSERT_TRUE(runtime_->start().has_value());
     }

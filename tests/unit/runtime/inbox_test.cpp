@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "core/runtime/runtime.hpp"
+#include "tests/unit/backend.hpp"
 
 namespace hc::runtime {
 namespace {
@@ -56,7 +57,7 @@ void exchange_messages(Worker& worker, Seen& seen, int each, std::latch* done) {
 }
 
 TEST(Inbox, KeepsEachProducersOrderAndLosesNothing) {
-    auto runtime = *Runtime::create({});
+    auto runtime = *Runtime::create({.io = hc::test::backend()});
     ASSERT_TRUE(runtime->start().has_value());
     Seen seen;
     exchange_messages(runtime->worker(0), seen, 5000, nullptr);
@@ -76,7 +77,7 @@ private:
 
 // A worker with nothing to wait for sleeps for ever: only the post can end that.
 TEST(Inbox, WakesASleepingWorkerAtOnce) {
-    auto runtime = *Runtime::create({});
+    auto runtime = *Runtime::create({.io = hc::test::backend()});
     ASSERT_TRUE(runtime->start().has_value());
     for (int i = 0; i < 2000; ++i) {
         std::latch done(1);

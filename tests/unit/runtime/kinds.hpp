@@ -10,6 +10,7 @@
 
 #include "core/runtime/runtime.hpp"
 #include "core/sys/sim/world.hpp"
+#include "tests/unit/backend.hpp"
 
 namespace hc::runtime::test {
 
@@ -38,6 +39,7 @@ protected:
     RuntimeOptions options() {
         RuntimeOptions options;
         options.workers = GetParam().workers;
+        options.io = hc::test::backend();
         if (GetParam().simulated) options.system = &world_;
         return options;
     }

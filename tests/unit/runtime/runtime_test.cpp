@@ -17,6 +17,7 @@
 
 #include "core/base/random.hpp"
 #include "core/runtime/sleep.hpp"
+#include "tests/unit/backend.hpp"
 
 namespace hc::runtime {
 namespace {
@@ -42,6 +43,7 @@ void post(Worker& worker, Run run) {
 std::unique_ptr<Runtime> make(std::uint32_t workers, LogSink log = {}) {
     RuntimeOptions options;
     options.workers = workers;
+    options.io = hc::test::backend();
     options.thread_name = "test";
     options.log = log;
     auto made = Runtime::create(options);

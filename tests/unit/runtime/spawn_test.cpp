@@ -315,7 +315,7 @@ TEST_P(Spawn, MoreThanAQueueHolds) {
     EXPECT_EQ(run(Many::all()), 20'000);
 }
 
-// -- blocking -----------------------------------------------------------------------------------------
+// -- blocking -------------------------------------------------------------------------------------
 
 Task<int> asks_the_pool() {
     std::vector<JoinHandle<std::thread::id>> handles;
@@ -384,7 +384,7 @@ TEST_P(SpawnBlocking, WhatIsQueuedWhenTheRuntimeStopsIsCancelled) {
     EXPECT_EQ(*park_on(std::move(first)), 1);
 }
 
-// -- the end of a runtime -----------------------------------------------------------------------------
+// -- the end of a runtime -------------------------------------------------------------------------
 
 TEST_P(Spawn, TheEndOfTheRuntimeDestroysAllTasks) {
     auto alive = counter();
@@ -426,11 +426,43 @@ TEST_P(Spawn, AfterTheEndHandlesAreCancelled) {
     EXPECT_EQ(runtime_->block_on(give(1)).error().kind, expected);
 }
 
+/// Keeps a worker until it is let go.
+class Keep final : public Message {
+public:
+    explicit Keep(std::shared_ptr<std::latch> go) : go_(std::move(go)) {}
+    void run(Worker&) override { go_->wait(); }
+
+private:
+    std::shared_ptr<std::latch> go_;
+};
+
+Task<void> lets_go(std::shared_ptr<std::latch> go) {
+    go->count_down();
+    co_return;
+}
+
+// One worker is kept by a message, whatever it was about to do: the other takes what is spawned.
+TEST(SpawnStress, AKeptWorkerKeepsNoWorkFromOthers) {
+    RuntimeOptions options;
+    options.workers = 2;
+    auto runtime = *Runtime::create(options);
+    ASSERT_TRUE(runtime->start().has_value());
+    for (int round = 0; round < 2'000; ++round) {
+        auto go = std::make_shared<std::latch>(1);
+        runtime->spawn(give(1)).detach(); // somebody is woken to search
+        runtime->worker(0).post(std::make_unique<Keep>(go));
+        runtime->spawn(give(1)).detach();
+        runtime->spawn(lets_go(go)).detach();
+        go->wait(); // hangs when worker 0 is waited for
+    }
+}
+
 // Tasks spawn, wake and end while their runtime is stopped at any moment.
 TEST(SpawnStress, RuntimesEndInTheMiddleOfAnything) {
     for (int round = 0; round < 60; ++round) {
         auto alive = counter();
         RuntimeOptions options;
+        options.io = hc::test::backend();
         options.workers = 1 + static_cast<std::uint32_t>(round) % 4;
         auto runtime = *Runtime::create(options);
         ASSERT_TRUE(runtime->start().has_value());
@@ -465,7 +497,7 @@ TEST(SpawnStress, RuntimesEndInTheMiddleOfAnything) {
     }
 }
 
-// -- block_on -----------------------------------------------------------------------------------------
+// -- block_on -------------------------------------------------------------------------------------
 
 TEST_P(Spawn, BlockOnInsideItselfIsRefused) {
     struct Inside {
@@ -490,6 +522,7 @@ TEST(RuntimeHooks, RunOnEachWorkersThread) {
     std::atomic<int> stopped{0};
     {
         RuntimeOptions options;
+        options.io = hc::test::backend();
         options.workers = 3;
         options.on_thread_start = [&](std::uint32_t index) { started += 1 << (4 * index); };
         options.on_thread_stop = [&](std::uint32_t index) { stopped += 1 << (4 * index); };
@@ -503,6 +536,7 @@ TEST(RuntimeHooks, RunOnEachWorkersThread) {
 TEST(RuntimeInside, DroppedByItsOwnTaskItEndsByItself) {
     RuntimeOptions options;
     options.workers = 2;
+    options.io = hc::test::backend();
     std::latch ended(1);
     auto alive = counter();
     auto* runtime = new std::unique_ptr<Runtime>(*Runtime::create(options));

@@ -14,6 +14,7 @@
 #include "core/base/random.hpp"
 #include "core/runtime/runtime.hpp"
 #include "core/runtime/sleep.hpp"
+#include "tests/unit/backend.hpp"
 #include "tests/unit/runtime/fake_system.hpp"
 
 namespace hc::runtime {
@@ -363,6 +364,7 @@ private:
 // Wakes from other threads are merged but none is lost: the task sees every count.
 TEST(LocalTask, NoWakeFromAnotherThreadIsLost) {
     RuntimeOptions options;
+    options.io = hc::test::backend();
     auto runtime = *Runtime::create(options);
     ASSERT_TRUE(runtime->start().has_value());
     auto tally = std::make_shared<Tally>();
@@ -394,6 +396,7 @@ TEST(LocalTask, NoWakeFromAnotherThreadIsLost) {
 TEST(LocalTask, WakesMeetTheEndOfTheWorker) {
     for (int round = 0; round < 100; ++round) {
         RuntimeOptions options;
+        options.io = hc::test::backend();
         auto runtime = *Runtime::create(options);
         ASSERT_TRUE(runtime->start().has_value());
         auto tally = std::make_shared<Tally>();

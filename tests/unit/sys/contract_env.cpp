@@ -7,6 +7,8 @@
 #include <fstream>
 
 #include "core/sys/sim/world.hpp"
+#include "tests/support/backend.hpp"
+#include "tests/unit/sys/native_systems.hpp"
 
 namespace hc::sys::test {
 
@@ -14,7 +16,7 @@ namespace {
 
 class NativeEnv final : public Env {
 public:
-    NativeEnv() {
+    explicit NativeEnv(System& system) : system_(system) {
         std::string pattern = std::filesystem::temp_directory_path() / "hc-sys-XXXXXX";
         folder_ = ::mkdtemp(pattern.data());
     }
@@ -22,7 +24,7 @@ public:
         for (const int file : files_) ::close(file);
         std::filesystem::remove_all(folder_);
     }
-    System& system() override { return native(); }
+    System& system() override { return system_; }
     std::intptr_t make_file(const std::string& content) override {
         std::string pattern = folder_ + "/file-XXXXXX";
         const int file = ::mkstemp(pattern.data());
@@ -38,6 +40,7 @@ public:
     }
 
 private:
+    System& system_;
     std::string folder_;
     std::vector<int> files_;
 };
@@ -71,7 +74,15 @@ sim::Options rough() {
 
 std::vector<EnvCase> all_envs() {
     std::vector<EnvCase> out;
-    out.push_back({"epoll", [] { return std::make_unique<NativeEnv>(); }});
+    for (const NativeCase& each : native_systems()) {
+        if (each.absent.empty()) {
+            out.push_back(
+                {each.name, [&each] { return std::make_unique<NativeEnv>(*each.system); }});
+        } else {
+            out.push_back({each.name, nullptr, each.absent});
+        }
+    }
+    if (hc::test::on_io_uring()) return out; // the simulation is the same there
     out.push_back({"sim", [] { return std::make_unique<SimEnv>(1, sim::Options{}); }});
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         out.push_back({"sim_rough_" + std::to_string(seed),

@@ -30,6 +30,7 @@ public:
 struct EnvCase {
     std::string name;
     std::function<std::unique_ptr<Env>()> make;
+    std::string absent; // why there is none here
 };
 inline std::string name_of(const testing::TestParamInfo<EnvCase>& info) { return info.param.name; }
 inline void PrintTo(const EnvCase& env, std::ostream* out) { *out << env.name; }

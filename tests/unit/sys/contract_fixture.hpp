@@ -21,6 +21,7 @@ inline constexpr Duration moment = 30ms;  // for what must not come
 class Contract : public testing::TestWithParam<EnvCase> {
 protected:
     void SetUp() override {
+        if (!GetParam().absent.empty()) GTEST_SKIP() << GetParam().absent;
         env_ = GetParam().make();
         selector_ = make_selector();
     }

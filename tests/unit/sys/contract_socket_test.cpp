@@ -347,8 +347,10 @@ TEST_P(SocketContract, TheFirstOfAGroupFindsOthers) {
     EXPECT_GT(taken[1], 0);
     EXPECT_GT(taken[2], 0);
     // When the whole group is gone, the address is free again.
+    ASSERT_TRUE(selector().deregister(one));
     close(one);
     EXPECT_FALSE(sockets().listen(at, first));
+    ASSERT_TRUE(selector().deregister(two));
     close(two);
     EXPECT_NE(listen(at.to_string(), first), Socket::none);
 }

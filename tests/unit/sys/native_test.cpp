@@ -1,4 +1,4 @@
-// What only real sockets and epoll have: descriptors, options, modes, signals.
+// What only real systems have: descriptors, options, modes, signals.
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -21,6 +21,8 @@
 
 #include "core/sys/process.hpp"
 #include "core/sys/sys.hpp"
+#include "tests/support/backend.hpp"
+#include "tests/unit/sys/native_systems.hpp"
 
 namespace hc::sys {
 namespace {
@@ -35,12 +37,17 @@ int option(Socket socket, int level, int name) {
     return ::getsockopt(fd_of(socket), level, name, &value, &size) == 0 ? value : -1;
 }
 
-class Native : public testing::Test {
+class Native : public testing::TestWithParam<test::NativeCase> {
 protected:
     void SetUp() override {
-        auto made = native().make_selector();
-        ASSERT_TRUE(made);
-        selector_ = std::move(*made);
+        if (!GetParam().absent.empty()) GTEST_SKIP() << GetParam().absent;
+        selector_ = make_selector();
+    }
+    static System& system() { return *GetParam().system; }
+    static std::unique_ptr<Selector> make_selector() {
+        auto made = system().make_selector();
+        EXPECT_TRUE(made) << made.error().message;
+        return std::move(*made);
     }
     bool is_readable(Duration patience) {
         pollfd handle{
@@ -60,7 +67,7 @@ protected:
         while (sockets().accept(listener, accepted).status == Io::Status::would_block) {}
         return {listener, client, accepted.socket};
     }
-    static Sockets& sockets() { return native().sockets(); }
+    static Sockets& sockets() { return system().sockets(); }
     std::size_t turn() {
         Events<8> events;
         return selector_->select(events, Duration::zero()).value();
@@ -69,12 +76,34 @@ protected:
     std::unique_ptr<Selector> selector_;
 };
 
-TEST_F(Native, IsEpollAndAlwaysTheSame) {
+/// Those that a host may watch.
+class NativeHandle : public Native {};
+
+TEST(NativeChoice, IsEpollUnlessAskedAndAlwaysTheSame) {
     EXPECT_EQ(native().name(), "epoll");
     EXPECT_EQ(&native(), &native());
+    EXPECT_EQ(native(Backend::automatic).value(), &native());
+    EXPECT_EQ(native(Backend::epoll, Loop::own).value(), &native());
 }
 
-TEST_F(Native, HandleIsReadableAfterAWake) {
+TEST(NativeChoice, IoUringIsThereOrSaysWhyNot) {
+    if (!hc::test::on_io_uring()) GTEST_SKIP() << "the other run of this program";
+    for (const Loop loop : {Loop::host, Loop::own}) {
+        const auto chosen = native(Backend::io_uring, loop);
+        if (!chosen) {
+            EXPECT_EQ(chosen.error().kind, ErrorKind::unsupported);
+            EXPECT_NE(chosen.error().message.find("io_uring"), std::string::npos);
+            continue;
+        }
+        EXPECT_EQ((*chosen)->name(), "io_uring");
+        EXPECT_EQ(*chosen, native(Backend::io_uring, loop).value());
+        const auto selector = (*chosen)->make_selector();
+        ASSERT_TRUE(selector);
+        EXPECT_EQ((*selector)->native_handle() >= 0, loop == Loop::host);
+    }
+}
+
+TEST_P(NativeHandle, HandleIsReadableAfterAWake) {
     EXPECT_FALSE(is_readable(10ms));
     selector_->wake();
     EXPECT_TRUE(is_readable(0ms));
@@ -83,7 +112,7 @@ TEST_F(Native, HandleIsReadableAfterAWake) {
     EXPECT_FALSE(is_readable(10ms));
 }
 
-TEST_F(Native, HandleIsReadableWhenASocketIsReady) {
+TEST_P(NativeHandle, HandleIsReadableWhenASocketIsReady) {
     const Trio trio = make_trio();
     ASSERT_TRUE(selector_->register_(trio.server, 1, Interest::read()));
     EXPECT_FALSE(is_readable(10ms));
@@ -95,19 +124,19 @@ TEST_F(Native, HandleIsReadableWhenASocketIsReady) {
     ASSERT_TRUE(selector_->deregister(trio.server));
 }
 
-TEST_F(Native, DeadlineMakesTheHandleReadableOnce) {
+TEST_P(NativeHandle, DeadlineMakesTheHandleReadableOnce) {
     for (int round = 0; round < 3; ++round) {
-        const Instant at = native().clock().now() + 5ms;
+        const Instant at = system().clock().now() + 5ms;
         selector_->set_deadline(at);
         EXPECT_TRUE(is_readable(10s));
-        EXPECT_GE(native().clock().now(), at);
+        EXPECT_GE(system().clock().now(), at);
         EXPECT_EQ(turn(), 0U);
         EXPECT_FALSE(is_readable(10ms));
     }
 }
 
-TEST_F(Native, DeadlineMovesAndIsTakenBack) {
-    const Instant now = native().clock().now();
+TEST_P(NativeHandle, DeadlineMovesAndIsTakenBack) {
+    const Instant now = system().clock().now();
     selector_->set_deadline(now + 1h);
     EXPECT_FALSE(is_readable(10ms));
     selector_->set_deadline(now + 1ms); // earlier
@@ -116,22 +145,22 @@ TEST_F(Native, DeadlineMovesAndIsTakenBack) {
     selector_->set_deadline(now + 1ms); // the same again, long past
     EXPECT_TRUE(is_readable(10s));
     turn();
-    selector_->set_deadline(native().clock().now() + 20ms);
+    selector_->set_deadline(system().clock().now() + 20ms);
     selector_->set_deadline(Instant::never());
     EXPECT_FALSE(is_readable(50ms));
     selector_->set_deadline(Instant{0}); // before all time
     EXPECT_TRUE(is_readable(10s));
 }
 
-TEST_F(Native, DeadlineEndsAWaitingSelect) {
-    selector_->set_deadline(native().clock().now() + 5ms);
+TEST_P(NativeHandle, DeadlineEndsAWaitingSelect) {
+    selector_->set_deadline(system().clock().now() + 5ms);
     Events<1> events;
-    const Instant before = native().clock().now();
+    const Instant before = system().clock().now();
     EXPECT_EQ(selector_->select(events, 10s).value(), 0U);
-    EXPECT_LT(native().clock().now() - before, 10s);
+    EXPECT_LT(system().clock().now() - before, 10s);
 }
 
-TEST_F(Native, WakeEndsAWaitForEver) {
+TEST_P(Native, WakeEndsAWaitForEver) {
     // Each round a thread wakes the select of that round; a lost wake hangs the test.
     std::atomic<int> round{0};
     constexpr int rounds = 5'000;
@@ -149,7 +178,7 @@ TEST_F(Native, WakeEndsAWaitForEver) {
     waker.join();
 }
 
-TEST_F(Native, WhatWasDoneBeforeAWakeIsSeenBehindIt) {
+TEST_P(Native, WhatWasDoneBeforeAWakeIsSeenBehindIt) {
     // Two wakers whose wakes merge: neither's work may stay unseen.
     constexpr int rounds = 20'000;
     std::atomic<int> posted[2] = {0, 0};
@@ -164,9 +193,9 @@ TEST_F(Native, WhatWasDoneBeforeAWakeIsSeenBehindIt) {
     Events<1> events;
     int seen = 0;
     while (seen < 2 * rounds) {
-        const Instant before = native().clock().now();
+        const Instant before = system().clock().now();
         ASSERT_TRUE(selector_->select(events, 10s));
-        ASSERT_LT(native().clock().now() - before, 10s) << "a wake was lost";
+        ASSERT_LT(system().clock().now() - before, 10s) << "a wake was lost";
         seen = 0;
         for (const auto& each : posted) seen += each.load(std::memory_order_relaxed);
     }
@@ -174,7 +203,7 @@ TEST_F(Native, WhatWasDoneBeforeAWakeIsSeenBehindIt) {
     second.join();
 }
 
-TEST_F(Native, ASignalIsAnEmptyAnswer) {
+TEST_P(Native, ASignalIsAnEmptyAnswer) {
     struct sigaction action{};
     struct sigaction old{};
     action.sa_handler = [](int) {};
@@ -188,28 +217,29 @@ TEST_F(Native, ASignalIsAnEmptyAnswer) {
         }
     });
     Events<1> events;
-    const Instant before = native().clock().now();
+    const Instant before = system().clock().now();
     const auto count = selector_->select(events, 30s);
     done.store(true);
     other.join();
     ::sigaction(SIGUSR1, &old, nullptr);
     ASSERT_TRUE(count);
     EXPECT_EQ(*count, 0U);
-    EXPECT_LT(native().clock().now() - before, 30s);
+    EXPECT_LT(system().clock().now() - before, 30s);
 }
 
-TEST_F(Native, SocketsAreNonBlockingClosedOnExecAndPrompt) {
+TEST_P(Native, SocketsAreNonBlockingClosedOnExecAndPrompt) {
     const Trio trio = make_trio();
     for (const Socket each : {trio.listener, trio.client, trio.server}) {
         EXPECT_NE(::fcntl(fd_of(each), F_GETFL) & O_NONBLOCK, 0);
         EXPECT_NE(::fcntl(fd_of(each), F_GETFD) & FD_CLOEXEC, 0);
         EXPECT_EQ(option(each, IPPROTO_TCP, TCP_NODELAY), 1);
     }
+    if (GetParam().loop != Loop::host) return;
     const int handle = static_cast<int>(selector_->native_handle());
     EXPECT_NE(::fcntl(handle, F_GETFD) & FD_CLOEXEC, 0);
 }
 
-TEST_F(Native, AdoptedListenersAreMadeTheSame) {
+TEST_P(Native, AdoptedListenersAreMadeTheSame) {
     const int fd = ::socket(AF_INET, SOCK_STREAM, 0);
     EXPECT_FALSE(sockets().adopt_listener(fd)) << "it does not listen";
     EXPECT_EQ(::fcntl(fd, F_GETFL) & O_NONBLOCK, 0) << "and nothing was changed";
@@ -233,7 +263,7 @@ TEST_F(Native, AdoptedListenersAreMadeTheSame) {
     ::close(pipe_like);
 }
 
-TEST_F(Native, FullDescriptorTableFailsAcceptAndLeavesTheConnection) {
+TEST_P(Native, FullDescriptorTableFailsAcceptAndLeavesTheConnection) {
     const Socket listener = sockets().listen(*Address::parse("127.0.0.1:0"), {}).value();
     const Socket client = sockets().connect(sockets().local_address(listener).value()).value();
     ASSERT_TRUE(selector_->register_(listener, 1, Interest::read()));
@@ -252,7 +282,7 @@ TEST_F(Native, FullDescriptorTableFailsAcceptAndLeavesTheConnection) {
     for (const Socket each : {listener, client, accepted.socket}) sockets().close(each);
 }
 
-TEST_F(Native, ModeOfAUnixSocket) {
+TEST_P(Native, ModeOfAUnixSocket) {
     std::string pattern = std::filesystem::temp_directory_path() / "hc-mode-XXXXXX";
     const std::string folder = ::mkdtemp(pattern.data());
     const Address at = *Address::unix_path(folder + "/socket");
@@ -270,7 +300,7 @@ TEST_F(Native, ModeOfAUnixSocket) {
     std::filesystem::remove_all(folder);
 }
 
-TEST_F(Native, AFailedCallLeaksNoDescriptor) {
+TEST_P(Native, AFailedCallLeaksNoDescriptor) {
     const auto count = [] {
         const std::filesystem::directory_iterator all("/proc/self/fd");
         return std::distance(begin(all), end(all));
@@ -286,7 +316,7 @@ TEST_F(Native, AFailedCallLeaksNoDescriptor) {
     sockets().close(listener);
 }
 
-TEST_F(Native, NoSigpipeFromSendFile) {
+TEST_P(Native, NoSigpipeFromSendFile) {
     // With the default disposition a SIGPIPE would end this process.
     const Trio trio = make_trio();
     sockets().shutdown_write(trio.client);
@@ -306,7 +336,7 @@ TEST_F(Native, NoSigpipeFromSendFile) {
     ::close(file);
 }
 
-TEST_F(Native, ManyPiecesGoInOneCall) {
+TEST_P(Native, ManyPiecesGoInOneCall) {
     // More than one sendmsg takes, all of which fit the socket's buffer.
     const Trio trio = make_trio();
     const std::vector<ConstBuffer> pieces(1'000, ConstBuffer{"abc", 3});
@@ -315,7 +345,7 @@ TEST_F(Native, ManyPiecesGoInOneCall) {
     EXPECT_EQ(io.bytes, 3'000U);
 }
 
-TEST_F(Native, ConnectResultBeforeTheEnd) {
+TEST_P(Native, ConnectResultBeforeTheEnd) {
     // A socket nobody connected is neither connected nor failed with an error.
     const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     EXPECT_FALSE(sockets().connect_result(Socket{fd}));
@@ -323,6 +353,19 @@ TEST_F(Native, ConnectResultBeforeTheEnd) {
     const Trio trio = make_trio();
     EXPECT_TRUE(sockets().connect_result(trio.client));
 }
+
+std::string name_of(const testing::TestParamInfo<test::NativeCase>& info) {
+    return info.param.name;
+}
+
+std::vector<test::NativeCase> with_handle() {
+    std::vector<test::NativeCase> out = test::native_systems();
+    std::erase_if(out, [](const test::NativeCase& each) { return each.loop != Loop::host; });
+    return out;
+}
+
+INSTANTIATE_TEST_SUITE_P(Systems, Native, testing::ValuesIn(test::native_systems()), name_of);
+INSTANTIATE_TEST_SUITE_P(Systems, NativeHandle, testing::ValuesIn(with_handle()), name_of);
 
 } // namespace
 } // namespace hc::sys
