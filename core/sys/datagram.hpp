@@ -48,8 +48,8 @@ struct DatagramsIn {
     std::uint32_t segment_bytes = 0; // of each but the last: `bytes`, unless it is a train
     Ecn ecn = Ecn::none;
     bool truncated = false; // there was more than room; the rest is lost
-    Address from;
-    Address to; // which of our addresses it was sent to, without a port; no family: not known
+    Address from{};
+    Address to{}; // which of our addresses it was sent to, without a port; no family: not known
 };
 
 } // namespace hc::sys

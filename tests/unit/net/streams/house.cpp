@@ -17,6 +17,8 @@ private:
 
 } // namespace
 
+const runtime::WakerTable WakeCount::table{&WakeCount::clone, &WakeCount::wake, &WakeCount::drop};
+
 std::vector<HouseCase> simulated_houses() {
     std::vector<HouseCase> out;
     out.push_back({"sim", 1, {}});

@@ -93,14 +93,13 @@ public:
     int wakers = 0;
 
 private:
-    static constexpr runtime::WakerTable table{
-        [](void* data) -> void* {
-            ++static_cast<WakeCount*>(data)->wakers;
-            return data;
-        },
-        [](void* data) noexcept { ++static_cast<WakeCount*>(data)->wakes; },
-        [](void* data) noexcept { --static_cast<WakeCount*>(data)->wakers; },
-    };
+    static void* clone(void* data) {
+        ++static_cast<WakeCount*>(data)->wakers;
+        return data;
+    }
+    static void wake(void* data) noexcept { ++static_cast<WakeCount*>(data)->wakes; }
+    static void drop(void* data) noexcept { --static_cast<WakeCount*>(data)->wakers; }
+    static const runtime::WakerTable table;
 };
 
 struct HouseCase {
