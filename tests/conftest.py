@@ -23,7 +23,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture
 def start():
-    """start(name, *arguments): a program of examples/c on a free port; it ends with the test."""
+    """start(name, *arguments): a program of examples on a free port; it ends with the test."""
     from programs import Program
 
     started = []

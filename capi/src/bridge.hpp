@@ -1,10 +1,12 @@
 // What the C API keeps with an exchange: marks in a word of the exchange's own, and a Bridge, made
-// with the request for a queue; for an inline exchange only when its head is asked for after the
-// callback. Any thread that has the exchange pinned may use both.
+// with the request for a queue or for the pool; for an inline exchange only when its head is asked
+// for after the callback. Any thread that has the exchange pinned may use both.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
+#include <memory>
+#include <utility>
 
 #include "capi/src/head.hpp"
 #include "core/base/error.hpp"
@@ -12,6 +14,7 @@
 
 namespace hc::capi {
 
+class Lane;
 class QueueCore;
 
 /// What calls from other threads have asked for (the worker may not have got it yet), and what they
@@ -58,6 +61,7 @@ public:
     Bridge() = default;
     Bridge(QueueCore& to, bool consumer_is_elsewhere) noexcept
         : queue(&to), tracked(consumer_is_elsewhere) {}
+    explicit Bridge(std::shared_ptr<Lane> to) noexcept : lane(std::move(to)), tracked(true) {}
     ~Bridge() override;
 
     /// The tables, made at the first call. Several threads may ask at once: one table wins.
@@ -65,6 +69,7 @@ public:
     FieldTable& trailers_of(const link::Exchange& exchange);
 
     QueueCore* const queue = nullptr; // lives as long as the server's users
+    const std::shared_ptr<Lane> lane; // its place on the pool, when it is handled there
     /// All calls are expected from other threads, so that the marks tell how far the answer is.
     const bool tracked = false;
     link::Endpoint peer; // written before others can see the bridge

@@ -2,6 +2,7 @@
 #include "capi/src/exchange.hpp"
 
 #include "capi/src/caller.hpp"
+#include "capi/src/users.hpp"
 
 namespace hc::capi {
 
@@ -29,6 +30,16 @@ void refuse(hc_exchange id) noexcept {
             return ErrorKind::ok;
         });
     });
+}
+
+void give_back_body(hc_exchange id, std::uint64_t bytes) noexcept {
+    const auto consume = [bytes](link::Exchange& exchange) {
+        exchange.consume(bytes); // unless it was released
+        return ErrorKind::ok;
+    };
+    on_exchange(
+        id, [&](link::Exchange& here) { return status_of(consume(here)); },
+        [&](const Away& away) { return away.post(consume); });
 }
 
 namespace {
@@ -71,6 +82,10 @@ hc_status head_away(const Away& away, const hc_head** head) {
     if (!exchange.head_settled()) return HC_E_AGAIN;
     *head = &make_bridge(exchange).head_of(exchange);
     return HC_OK;
+}
+
+bool body_is_held(const link::Exchange& exchange) noexcept {
+    return static_cast<const User&>(exchange.user()).body_is_held();
 }
 
 void give_trailers(Bridge& bridge, const link::Exchange& exchange, const hc_header** trailers,
@@ -133,11 +148,11 @@ hc_status hc_consume(hc_exchange exchange, uint64_t bytes) {
     return on_exchange(
         exchange,
         [&](Exchange& here) -> hc_status {
-            if (!here.user().keeps_body()) return HC_OK;
+            if (!body_is_held(here)) return HC_OK;
             return status_of(here.consume(bytes));
         },
         [&](const Away& away) -> hc_status {
-            if (!away.exchange().user().keeps_body()) return HC_OK;
+            if (!body_is_held(away.exchange())) return HC_OK;
             return away.post([bytes](Exchange& there) { return there.consume(bytes); });
         });
 }

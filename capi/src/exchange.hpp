@@ -101,4 +101,7 @@ hc_status on_exchange(hc_exchange id, Here&& here, There&& away) noexcept {
 /// Answers 503 to a request that nobody will ever handle, and releases it. Any thread.
 void refuse(hc_exchange id) noexcept;
 
+/// Body bytes that were delivered have been looked at. Any thread.
+void give_back_body(hc_exchange id, std::uint64_t bytes) noexcept;
+
 } // namespace hc::capi

@@ -24,6 +24,11 @@ void add(server::Metrics& sum, const server::Metrics& more) noexcept {
     sum.timeouts += more.timeouts;
     sum.bytes_received += more.bytes_received;
     sum.bytes_sent += more.bytes_sent;
+    sum.pool_threads += more.pool_threads;
+    sum.pool_busy += more.pool_busy;
+    sum.pool_queued += more.pool_queued;
+    sum.pool_processed += more.pool_processed;
+    sum.pool_refused += more.pool_refused;
     add(sum.latency, more.latency);
 }
 

@@ -134,6 +134,7 @@ hc_status hc_runtime_stop(hc_runtime* runtime, hc_queue* queue, uint64_t token) 
         last.token = token;
         if (!self.shared->begin_stop(std::move(to), last)) return HC_E_STATE;
         self.core->blocking().stop();
+        self.shared->close_pools();
         const auto stop_workers = [](hc_runtime& of) {
             of.core->stop([kept = of.shared] { kept->workers_ended(); });
         };
@@ -141,9 +142,16 @@ hc_status hc_runtime_stop(hc_runtime* runtime, hc_queue* queue, uint64_t token) 
             stop_workers(self);
             return HC_OK;
         }
-        // The last turn is to tell the host that all has ended: so jobs have to end before it.
-        self.shared->operations().when_idle(
-            [kept = Ref<hc_runtime>(&self), stop_workers] { stop_workers(*kept); });
+        // The last turn is to tell the host that all has ended: so jobs have to end before it, and
+        // what pools run. The message for that holds no reference, which might hold itself: it only
+        // runs in a turn, which has one.
+        self.shared->operations().when_idle([kept = Ref<hc_runtime>(&self), stop_workers] {
+            hc_runtime* const plain = kept.get();
+            kept->shared->close_pooled_servers(plain->core->worker(0), [plain, stop_workers] {
+                plain->shared->end_pools(
+                    [again = Ref<hc_runtime>(plain), stop_workers] { stop_workers(*again); });
+            });
+        });
         return HC_OK;
     });
 }

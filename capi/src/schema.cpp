@@ -37,6 +37,13 @@ constexpr std::array table{
     Option{"server.date", "", "server", 0, 0, HC_PLACE(server.date), "Send the Date field"},
     Option{"server.access_log", "", "server", 0, 0, HC_PLACE(server.access_log),
            "Log one line for each exchange, component \"access\", level info"},
+    Option{"server.execution", "", "server", 0, 0, HC_PLACE(server.execution),
+           "Where functions bound inline run: on the workers, on the threads of a pool, or on the "
+           "workers but for those that are marked as blocking"},
+    Option{"server.pool_threads", "count", "server", 1, 4'096, HC_PLACE(server.pool_threads),
+           "Threads of the pool of \"server.execution\"; they start when they are first needed"},
+    Option{"server.pool_queue_max", "count", "server", 0, any32, HC_PLACE(server.pool_queue_max),
+           "Requests that wait for a thread of the pool; beyond: 503"},
     Option{"h1.half_close_is_gone", "", "server", 0, 0, HC_PLACE(server.half_close_is_gone),
            "HTTP/1: a client that ends its side behind a complete request counts as gone"},
 
@@ -119,6 +126,7 @@ constexpr std::array table{
 
 constexpr std::array<std::string_view, 5> level_names{"debug", "info", "warning", "error", "off"};
 constexpr std::array<std::string_view, 3> backend_names{"auto", "epoll", "io_uring"};
+constexpr std::array<std::string_view, 3> execution_names{"inline", "pool", "hybrid"};
 
 template <class... F>
 struct Overloaded : F... {
@@ -286,6 +294,7 @@ Result<void> set_option(Settings& settings, std::string_view key, std::string_vi
             [&](std::vector<std::string>* p) { return set_list(*option, text, *p); },
             [&](Mode p) { return set_mode(*option, text, p); },
             [&](LogLevel* p) { return set_choice(*option, text, level_names, *p); },
+            [&](server::Execution* p) { return set_choice(*option, text, execution_names, *p); },
             [&](sys::Backend* p) { return set_choice(*option, text, backend_names, *p); },
         },
         option->place(settings));
@@ -304,6 +313,7 @@ std::string_view type_name(const Option& option) {
                           [](Mode) -> View { return "mode"; },
                           [](LogLevel*) -> View { return "choice"; },
                           [](sys::Backend*) -> View { return "choice"; },
+                          [](server::Execution*) -> View { return "choice"; },
                       },
                       option.place(settings));
 }
@@ -313,6 +323,7 @@ std::span<const std::string_view> choices(const Option& option) {
     const Place place = option.place(settings);
     if (std::holds_alternative<LogLevel*>(place)) return level_names;
     if (std::holds_alternative<sys::Backend*>(place)) return backend_names;
+    if (std::holds_alternative<server::Execution*>(place)) return execution_names;
     return {};
 }
 
@@ -329,6 +340,9 @@ std::string text_of(const Option& option, Settings& settings) {
             [](LogLevel* p) { return std::string(level_names[static_cast<std::size_t>(*p)]); },
             [](sys::Backend* p) {
                 return std::string(backend_names[static_cast<std::size_t>(*p)]);
+            },
+            [](server::Execution* p) {
+                return std::string(execution_names[static_cast<std::size_t>(*p)]);
             },
         },
         option.place(settings));

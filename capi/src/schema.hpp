@@ -20,8 +20,9 @@ struct Mode {
 };
 
 /// Where an option lives; the alternative is its type.
-using Place = std::variant<bool*, std::uint32_t*, std::uint64_t*, std::intptr_t*, std::string*,
-                           std::vector<std::string>*, Mode, LogLevel*, sys::Backend*>;
+using Place =
+    std::variant<bool*, std::uint32_t*, std::uint64_t*, std::intptr_t*, std::string*,
+                 std::vector<std::string>*, Mode, LogLevel*, sys::Backend*, server::Execution*>;
 
 struct Option {
     std::string_view key;

@@ -36,9 +36,10 @@ hc_event sent_event(std::uint64_t exchange, std::uint64_t token, bool sent) noex
     return event;
 }
 
-QueueCore* queue_of(const link::Exchange& exchange) noexcept {
+Receiver receiver_of(const link::Exchange& exchange) noexcept {
     const Bridge* bridge = bridge_of(exchange);
-    return bridge == nullptr ? nullptr : bridge->queue;
+    if (bridge == nullptr) return {};
+    return {.queue = bridge->queue, .lane = bridge->lane};
 }
 } // namespace
 
@@ -47,16 +48,16 @@ class Loan::Notice final : public Chunk::Lender {
 public:
     explicit Notice(link::Exchange& exchange)
         : exchange_(exchange.id()), user_(static_cast<User&>(exchange.user()).shared_from_this()),
-          queue_(queue_of(exchange)) {}
+          to_(receiver_of(exchange)) {}
     void give_back(std::uint64_t token, bool sent) noexcept override {
-        user_->sent(sent_event(exchange_, token, sent), queue_);
+        user_->sent(sent_event(exchange_, token, sent), to_);
         delete this;
     }
 
 private:
     std::uint64_t exchange_;
     std::shared_ptr<User> user_;
-    QueueCore* queue_; // the user's
+    Receiver to_;
 };
 
 Loan::Loan(link::Exchange& exchange) : notice_(new Notice(exchange)) {}
@@ -82,7 +83,7 @@ Loan::~Loan() {
 
 void report_sent(link::Exchange& exchange, std::uint64_t token) {
     static_cast<User&>(exchange.user())
-        .sent(sent_event(exchange.id(), token, true), queue_of(exchange));
+        .sent(sent_event(exchange.id(), token, true), receiver_of(exchange));
 }
 
 // -- server-sent events ---------------------------------------------------------------------------

@@ -4,6 +4,7 @@
 
 #include "capi/src/config.hpp"
 #include "capi/src/error.hpp"
+#include "capi/src/pool_user.hpp"
 #include "capi/src/queue.hpp"
 #include "capi/src/text.hpp"
 
@@ -22,6 +23,30 @@ Result<void> check(const server::ServerOptions& options) {
 
 Duration duration_of(std::uint64_t ns) noexcept {
     return Duration(static_cast<std::int64_t>(std::min(ns, static_cast<std::uint64_t>(INT64_MAX))));
+}
+
+/// The flags of a handler; none where the caller's struct ends before them.
+std::uint32_t flags_of(const hc_inline& handler) noexcept {
+    constexpr std::size_t with_flags = offsetof(hc_inline, flags) + sizeof handler.flags;
+    return handler.size >= with_flags ? handler.flags : 0;
+}
+
+bool runs_on_pool(const hc_server& server, const hc_inline& handler) noexcept {
+    switch (server.core->options().execution) {
+    case server::Execution::inline_: return false;
+    case server::Execution::pool: return true;
+    case server::Execution::hybrid: return (flags_of(handler) & HC_INLINE_BLOCKING) != 0;
+    }
+    return false;
+}
+
+/// `drop` is the user's only once the route is bound.
+template <class User>
+Result<void> bind_function(hc_server& server, std::uint32_t route,
+                           const std::shared_ptr<User>& user) {
+    auto done = server.core->bind(route, user);
+    if (!done) user->disown();
+    return done;
 }
 
 bool queue_is_of(const hc_queue* queue, const hc_server& server) noexcept {
@@ -88,21 +113,26 @@ hc_status hc_server_bind_queue(hc_server* server, uint32_t route, hc_queue* queu
 hc_status hc_server_bind_inline(hc_server* server, uint32_t route, const hc_inline* handler) {
     return barrier(server, [&](hc_server& self) -> hc_status {
         constexpr std::size_t first_size = offsetof(hc_inline, drop) + sizeof(hc_fn);
-        if (handler == nullptr || handler->size < first_size || handler->on_event == nullptr) {
+        if (handler == nullptr || handler->size < first_size || handler->on_event == nullptr ||
+            (flags_of(*handler) & ~HC_INLINE_BLOCKING) != 0) {
             return HC_E_INVALID;
         }
         const std::lock_guard lock(self.mutex);
         if (self.listening || self.inlines.contains(route) || self.queues.contains(route)) {
             return HC_E_STATE;
         }
-        auto user = std::make_shared<InlineUser>(self.runtime->shared, *handler);
-        const auto done = self.core->bind(route, user);
-        if (!done) {
-            user->disown(); // the call failed: `drop` is not ours to run
-            return status_of(done.error().kind);
+        const std::shared_ptr<Shared>& shared = self.runtime->shared;
+        hc::Result<void> done;
+        if (runs_on_pool(self, *handler)) {
+            done = bind_function(self, route,
+                                 std::make_shared<PoolUser>(shared, self.core->pool(), *handler));
+        } else {
+            auto user = std::make_shared<InlineUser>(shared, *handler);
+            done = bind_function(self, route, user);
+            if (done) shared->add_user(user);
         }
+        if (!done) return status_of(done.error().kind);
         self.inlines.insert(route);
-        self.runtime->shared->add_user(user);
         return HC_OK;
     });
 }

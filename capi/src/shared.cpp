@@ -7,6 +7,7 @@
 #include "capi/src/barrier.hpp"
 #include "capi/src/queue.hpp"
 #include "capi/src/users.hpp"
+#include "core/server/pool.hpp"
 #include "core/sys/process.hpp"
 
 namespace hc::capi {
@@ -25,6 +26,15 @@ constinit std::array<Entry, RuntimeLimits::runtimes_max> registry;
 template <class T>
 void forget_expired(std::vector<std::weak_ptr<T>>& list) {
     std::erase_if(list, [](const std::weak_ptr<T>& item) { return item.expired(); });
+}
+
+template <class T>
+std::vector<std::shared_ptr<T>> alive(const std::vector<std::weak_ptr<T>>& list) {
+    std::vector<std::shared_ptr<T>> found;
+    for (const auto& weak : list) {
+        if (auto item = weak.lock()) found.push_back(std::move(item));
+    }
+    return found;
 }
 
 } // namespace
@@ -83,15 +93,19 @@ void Shared::add_server(const std::shared_ptr<server::Server>& server) {
     const std::lock_guard lock(mutex_);
     forget_expired(servers_);
     servers_.push_back(server);
+    if (server->pool() == nullptr) return;
+    forget_expired(pools_);
+    pools_.push_back(server->pool());
 }
 
 std::vector<std::shared_ptr<server::Server>> Shared::servers() {
-    std::vector<std::shared_ptr<server::Server>> alive;
     const std::lock_guard lock(mutex_);
-    for (const auto& weak : servers_) {
-        if (auto server = weak.lock()) alive.push_back(std::move(server));
-    }
-    return alive;
+    return alive(servers_);
+}
+
+std::vector<std::shared_ptr<server::Pool>> Shared::pools() {
+    const std::lock_guard lock(mutex_);
+    return alive(pools_);
 }
 
 void Shared::publish_gathered() {
@@ -122,8 +136,54 @@ bool Shared::stopping() {
 void Shared::workers_ended() {
     operations_.close();
     operations_.drop_timers();
-    operations_.when_idle([self = shared_from_this()] { self->finish_stop(); });
+    for (const auto& pool : pools()) pool->publish_all();
+    operations_.when_idle(
+        [self = shared_from_this()] { self->end_pools([self] { self->finish_stop(); }); });
 }
+
+// -- pools ----------------------------------------------------------------------------------------
+
+void Shared::close_pools() {
+    for (const auto& pool : pools()) pool->close();
+}
+
+void Shared::end_pools(std::move_only_function<void()> call) {
+    // Runs when the last pool lets go of it, or in here.
+    struct Last {
+        explicit Last(std::move_only_function<void()> then) : call(std::move(then)) {}
+        ~Last() { call(); }
+        std::move_only_function<void()> call;
+    };
+    const auto last = std::make_shared<Last>(std::move(call));
+    for (const auto& pool : pools()) {
+        pool->end([held = last]() mutable { held.reset(); });
+    }
+}
+
+void Shared::close_pooled_servers(runtime::Worker& worker, std::move_only_function<void()> call) {
+    // Comes behind what servers were told, by when no exchange of theirs is left to be closed.
+    class Closed final : public runtime::Message {
+    public:
+        Closed(std::shared_ptr<Shared> shared, std::move_only_function<void()> then)
+            : shared_(std::move(shared)), call_(std::move(then)) {}
+        void run(runtime::Worker& on) override {
+            for (const auto& pool : shared_->pools()) pool->publish(on.index());
+            call_();
+        }
+
+    private:
+        std::shared_ptr<Shared> shared_;
+        std::move_only_function<void()> call_;
+    };
+    if (pools().empty()) return call();
+    for (const auto& server : servers()) {
+        if (server->pool() == nullptr) continue;
+        server->drain(Duration::zero(), Duration::zero(), [](std::uint64_t) {});
+    }
+    worker.post(std::make_unique<Closed>(shared_from_this(), std::move(call)));
+}
+
+// -- the end --------------------------------------------------------------------------------------
 
 void Shared::finish_stop() {
     std::vector<std::weak_ptr<InlineUser>> users;
@@ -166,6 +226,9 @@ hc_status Shared::join(runtime::Runtime& runtime, std::optional<Duration> timeou
     if (timeout) timeout = std::max<Duration>(Duration::zero(), until - Clock::now());
     // The last threads have nothing left to do but to end: a zero time-out would miss them.
     if (timeout) timeout = std::max<Duration>(*timeout, std::chrono::milliseconds(100));
+    for (const auto& pool : pools()) {
+        if (!pool->wait_ended(timeout)) return HC_E_TIMEOUT;
+    }
     const auto joined = runtime.join(timeout);
     return joined ? HC_OK : status_of(joined.error().kind);
 }

@@ -57,6 +57,15 @@ public:
     void note_gathered(QueueCore& queue) { gathered_.push_back(&queue); }
     /// Driven mode, on the turning thread, outside of exchanges' calls: lets polls see them.
     void publish_gathered();
+    /// Takes no requests for pools any more, and gives back those that have not begun.
+    void close_pools();
+    /// Calls back once all that pools still run has ended, and their threads: now, or on one of
+    /// these. What pools are given after that is run by the giver.
+    void end_pools(std::move_only_function<void()> call);
+    /// Driven mode: has the turning thread close the servers that have pools, and then, still in
+    /// its turn, run `call`; when there are no pools it runs in here.
+    void close_pooled_servers(runtime::Worker& worker, std::move_only_function<void()> call);
+
     /// Driven mode: a turn is under way.
     std::atomic<bool> turning{false};
 
@@ -73,6 +82,7 @@ public:
 private:
     Shared(const runtime::Runtime& runtime, const runtime::RuntimeOptions& options);
     void finish_stop();
+    std::vector<std::shared_ptr<server::Pool>> pools();
 
     const std::uint32_t number_;
     const std::uint32_t workers_;
@@ -82,7 +92,8 @@ private:
     std::vector<std::weak_ptr<QueueCore>> queues_;
     std::vector<std::weak_ptr<InlineUser>> users_;
     std::vector<std::weak_ptr<server::Server>> servers_;
-    std::vector<QueueCore*> gathered_; // each holds itself until published
+    std::vector<std::weak_ptr<server::Pool>> pools_; // a pool may outlive its server
+    std::vector<QueueCore*> gathered_;               // each holds itself until published
     bool stopping_ = false;
     std::shared_ptr<QueueCore> stop_queue_;
     hc_event stop_event_{};

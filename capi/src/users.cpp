@@ -4,50 +4,11 @@
 
 #include "capi/src/barrier.hpp"
 #include "capi/src/bridge.hpp"
+#include "capi/src/events.hpp"
 #include "capi/src/queue.hpp"
 #include "capi/src/shared.hpp"
 
 namespace hc::capi {
-
-namespace {
-
-hc_event event_of(std::uint32_t type, std::uint64_t exchange) noexcept {
-    hc_event event{};
-    event.type = type;
-    event.obj = exchange;
-    return event;
-}
-
-hc_event request_event(const link::Exchange& exchange, bool ended) noexcept {
-    hc_event event = event_of(HC_EV_REQUEST, exchange.id());
-    event.flags = ended ? HC_EVF_END : 0;
-    event.n = exchange.route();
-    event.aux[0] = static_cast<std::uint64_t>(exchange.head().method);
-    event.aux[1] = static_cast<std::uint64_t>(exchange.head().version);
-    return event;
-}
-
-hc_event body_event(std::uint64_t exchange, std::string_view bytes) noexcept {
-    hc_event event = event_of(HC_EV_BODY, exchange);
-    event.n = static_cast<std::uint32_t>(bytes.size());
-    event.data = reinterpret_cast<std::uintptr_t>(bytes.data());
-    return event;
-}
-
-hc_event body_end_event(const link::Exchange& exchange) noexcept {
-    hc_event event = event_of(HC_EV_BODY_END, exchange.id());
-    event.n = exchange.trailers().field_count;
-    return event;
-}
-
-hc_event closed_event(const link::Exchange& exchange, ErrorKind why) noexcept {
-    hc_event event = event_of(HC_EV_CLOSED, exchange.id());
-    const ErrorKind failure = failure_of(exchange);
-    event.status = status_of(failure != ErrorKind::ok ? failure : why);
-    return event;
-}
-
-} // namespace
 
 // -- queues ---------------------------------------------------------------------------------------
 
@@ -107,7 +68,7 @@ void QueueUser::on_closed(link::Exchange& exchange, ErrorKind why) {
     bridge_of(exchange)->queue->emit(closed_event(exchange, why));
 }
 
-void QueueUser::sent(const hc_event& event, QueueCore* queue) { queue->emit(event); }
+void QueueUser::sent(const hc_event& event, const Receiver& to) { to.queue->emit(event); }
 
 // -- inline ---------------------------------------------------------------------------------------
 
@@ -170,7 +131,7 @@ void InlineUser::on_closed(link::Exchange& exchange, ErrorKind why) {
     call(closed_event(exchange, why));
 }
 
-void InlineUser::sent(const hc_event& event, QueueCore*) {
+void InlineUser::sent(const hc_event& event, const Receiver&) {
     runtime::Worker* worker = runtime::Worker::current();
     if (worker == nullptr || worker->runtime() != shared_->number() || worker->ended()) {
         call(event); // the worker has ended: there is no pass to wait for

@@ -15,15 +15,24 @@
 
 namespace hc::capi {
 
+class Lane;
 class QueueCore;
 class Shared;
+
+/// Who is told of bytes given back when the exchange may be gone: one of them, or nobody apart.
+struct Receiver {
+    QueueCore* queue = nullptr; // the user's
+    std::shared_ptr<Lane> lane;
+};
 
 /// Every user of a server of the C API is one of these.
 class User : public link::ExchangeUser, public std::enable_shared_from_this<User> {
 public:
     virtual ~User() = default;
     /// Tells of bytes given back. Any thread.
-    virtual void sent(const hc_event& event, QueueCore* queue) = 0;
+    virtual void sent(const hc_event& event, const Receiver& to) = 0;
+    /// The program gives body bytes back itself, by hc_consume.
+    virtual bool body_is_held() const noexcept = 0;
 };
 
 /// Delivers to the queues of a route.
@@ -40,7 +49,8 @@ public:
     void on_writable(link::Exchange& exchange) override;
     void on_closed(link::Exchange& exchange, ErrorKind why) override;
     bool keeps_body() const noexcept override { return true; }
-    void sent(const hc_event& event, QueueCore* queue) override;
+    void sent(const hc_event& event, const Receiver& to) override;
+    bool body_is_held() const noexcept override { return true; }
 
 private:
     QueueCore* choose(std::uint32_t worker) noexcept;
@@ -63,7 +73,8 @@ public:
     void on_writable(link::Exchange& exchange) override;
     void on_closed(link::Exchange& exchange, ErrorKind why) override;
     bool keeps_body() const noexcept override { return false; }
-    void sent(const hc_event& event, QueueCore* queue) override;
+    void sent(const hc_event& event, const Receiver& to) override;
+    bool body_is_held() const noexcept override { return false; }
     /// Tells what the worker left untold. No worker of the runtime runs any more.
     void worker_ended(std::uint32_t index);
 

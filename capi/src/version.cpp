@@ -12,8 +12,8 @@
 namespace hc::capi {
 namespace {
 
-constexpr std::array<std::string_view, 7> features{
-    "h1", "unix", "proxy_protocol", "send_file", "inline", "queue", "driven",
+constexpr std::array<std::string_view, 8> features{
+    "h1", "unix", "proxy_protocol", "send_file", "inline", "queue", "driven", "pool",
 };
 
 #define HC_TEXT_OF(number) #number

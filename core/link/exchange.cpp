@@ -447,7 +447,7 @@ bool Exchange::accept_remote(std::uint64_t bytes) noexcept {
 
 ErrorKind Exchange::send_arrived(Chain& bytes, SendFlags flags) {
     const Hold hold(*this);
-    const std::uint64_t size = bytes.size();
+    const std::uint64_t size = bytes.memory_size(); // as it was accepted: a file counts for little
     const ErrorKind result = send_accepted(bytes, flags);
     // Counted twice for a moment rather than not at all.
     arriving_.fetch_sub(size, std::memory_order_release);

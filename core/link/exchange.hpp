@@ -162,8 +162,9 @@ public:
     void release();
 
     // -- for senders on other threads ------------------------------------------------------------
-    /// Any thread that has the id pinned: counts `bytes` as accepted when below the high watermark.
-    /// False: nothing was taken; post a message that calls want_writable().
+    /// Any thread that has the id pinned: counts `bytes` (a chain's memory_size()) as accepted when
+    /// below the high watermark. False: nothing was taken; post a message that calls
+    /// want_writable().
     bool accept_remote(std::uint64_t bytes) noexcept;
     /// The worker, when the message with those bytes arrived: send() without the watermark check.
     ErrorKind send_arrived(Chain& bytes, SendFlags flags);

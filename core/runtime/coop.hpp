@@ -11,6 +11,7 @@
 // task (a future that is polled by hand, say) there is no limit.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 
@@ -55,6 +56,10 @@ inline void took() noexcept {
     if (detail::left != unlimited) --detail::left;
 }
 
+/// True when nothing is left to spend: for a future with many others inside, to ask no more of
+/// them.
+inline bool is_exhausted() noexcept { return detail::left == 0; }
+
 /// For those who poll tasks: the budget in force until the end of the scope.
 class Budget {
 public:
@@ -66,6 +71,26 @@ public:
 
 private:
     std::uint32_t before_;
+};
+
+/// For a future that asks several others within one poll: until the end of the scope one of them
+/// may spend its share of what is left, where `those` are still to be asked, this one included.
+/// What it leaves goes to those behind it. Without shares the first that always finds something
+/// would spend everything, every time, and those behind it would never get anywhere.
+class Share {
+public:
+    explicit Share(std::uint32_t those) noexcept {
+        const std::uint32_t left = detail::left;
+        if (left == unlimited || left == 0) return;
+        detail::left = std::max<std::uint32_t>(left / std::max<std::uint32_t>(those, 1), 1);
+        kept_ = left - detail::left;
+    }
+    ~Share() { detail::left += kept_; }
+    Share(const Share&) = delete;
+    Share& operator=(const Share&) = delete;
+
+private:
+    std::uint32_t kept_ = 0; // for those behind
 };
 
 } // namespace hc::runtime::coop

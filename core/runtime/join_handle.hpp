@@ -143,12 +143,12 @@ private:
 };
 
 /// Waits for a task and takes its result: a future of Result<T>. The error says that the task was
-/// ended before it was done: `cancelled` (abort, or its runtime has stopped), `limit` (spawn_blocking:
-/// the queue was full), `closed` (there was no runtime to run it). An exception of the task is thrown
-/// to whoever polls this.
+/// ended before it was done: `cancelled` (abort, or its runtime has stopped), `limit`
+/// (spawn_blocking: the queue was full), `closed` (there was no runtime to run it). An exception of
+/// the task is thrown to whoever polls this.
 ///
-/// Move-only; polled and destroyed on any one thread at a time. Destroying it lets the task go on by
-/// itself; its result is then destroyed where it ends, and an exception is logged.
+/// Move-only; polled and destroyed on any one thread at a time. Destroying it lets the task go on
+/// by itself; its result is then destroyed where it ends, and an exception is logged.
 template <class T>
 class [[nodiscard]] JoinHandle {
 public:

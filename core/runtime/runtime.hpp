@@ -30,8 +30,8 @@ struct RuntimeOptions {
     LogSink log;
     sys::System* system = nullptr; // nullptr: sys::native(io)
     sys::Backend io = sys::Backend::automatic;
-    // On each worker's own thread, before its first turn and after its last; the worker's index. Not
-    // called in driven mode. They must not throw.
+    // On each worker's own thread, before its first turn and after its last; the worker's index.
+    // Not called in driven mode. They must not throw.
     std::function<void(std::uint32_t)> on_thread_start;
     std::function<void(std::uint32_t)> on_thread_stop;
 };
@@ -40,9 +40,8 @@ struct RuntimeOptions {
 /// those of Worker::turn.
 template <Future F>
 Result<FutureValue<F>> drive(Worker& worker, F future) {
-    if (auto turned = worker.turn(Duration::zero(), true); !turned) {
-        return fail(std::move(turned.error()));
-    }
+    if (worker.ended()) return fail(ErrorKind::closed, "the runtime has stopped");
+    worker.enter();
     JoinHandle<FutureValue<F>> handle = sched::spawn_local_on(worker, std::move(future));
     while (!handle.is_finished()) {
         worker.flush();

@@ -14,6 +14,8 @@
 //            that thread when it enters and leaves, and by close(). Any thread may compare it with
 //            its own mark: only its own writes can make it equal, so no order is needed. (A thread
 //            that begins after another has ended may get its mark; nobody is there to be confused.)
+//   home     of the sockets that this worker watches for others (readiness.hpp). Read and written
+//            only by the thread that runs the worker.
 //   slots    its own rules. The ids of one runtime number and worker index go through one table for
 //            the life of the process: when the number is used again, generations go on, and handles
 //            of the runtime before stay stale for ever.
@@ -31,6 +33,7 @@
 
 namespace hc::runtime {
 
+class ReadinessHome;
 class Worker;
 
 class alignas(64) Seat {
@@ -86,6 +89,7 @@ public:
     }
 
     SlotTable& slots() noexcept { return slots_; }
+    ReadinessHome*& home() noexcept { return home_; }
 
 private:
     static constexpr std::uint32_t open_bit = 1U << 31;
@@ -100,6 +104,7 @@ private:
     std::atomic<Worker*> worker_{nullptr};
     std::atomic<const void*> owner_{nullptr};
     Seat* before_ = nullptr; // what `here_` was; the owner's
+    ReadinessHome* home_ = nullptr;
     SlotTable slots_;
 };
 

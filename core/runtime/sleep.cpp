@@ -19,10 +19,11 @@ namespace detail {
 //               that the Sleep has gone, or when the worker ends.
 //   wanted      the deadline to arm, in ns; never: cancel. Written by the Sleep's thread before the
 //               node is posted, read by home.
-//   posted      as a local task's wake: the first to set it posts the node to the inbox, home clears
+//   posted      as a local task's wake: the first to set it posts the node to the inbox, home
+//   clears
 //               it before it looks at `wanted`; so the last wish counts.
 //   fired       completed by home, or by whoever finds that home has ended
-class SleepNode final : private Timer, private Message {
+class SleepNode final : private Timer, private Message, public Cached {
 public:
     explicit SleepNode(Worker& home) noexcept
         : Timer(&SleepNode::fire), home_(home), seat_(home.seat()) {}

@@ -5,8 +5,9 @@
 //     for (;;) { co_await heartbeat.tick(); ... }
 //     Result<Reply> reply = co_await timeout(500ms, ask(server));
 //
-// Time is that of the runtime's clock, simulated or not. A sleep never ends before its deadline, and
-// after it as soon as its worker gets to it (see TimerWheel). When the runtime stops, sleeps end.
+// Time is that of the runtime's clock, simulated or not. A sleep never ends before its deadline,
+// and after it as soon as its worker gets to it (see TimerWheel). When the runtime stops, sleeps
+// end.
 #pragma once
 
 #include <cstdint>

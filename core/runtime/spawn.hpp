@@ -5,8 +5,8 @@
 //     Result<int> words = co_await answer;
 //
 // A task that was spawned may move from worker to worker each time it waits; it runs on one at a
-// time, and what it did on one is visible on the next. spawn_local keeps it on this worker: for what
-// is not to be touched by another thread, above all exchanges and connections.
+// time, and what it did on one is visible on the next. spawn_local keeps it on this worker: for
+// what is not to be touched by another thread, above all exchanges and connections.
 #pragma once
 
 #include <type_traits>
@@ -19,8 +19,8 @@
 
 namespace hc::runtime {
 
-/// Spawns a future that any worker of the current runtime may run: that of this worker thread, or of
-/// the block_on that this thread is in. Elsewhere the handle answers `closed` and nothing runs.
+/// Spawns a future that any worker of the current runtime may run: that of this worker thread, or
+/// of the block_on that this thread is in. Elsewhere the handle answers `closed` and nothing runs.
 template <Future F>
 JoinHandle<FutureValue<F>> spawn(F future) {
     sched::Scheduler* scheduler = sched::Scheduler::current();
@@ -39,9 +39,9 @@ JoinHandle<FutureValue<F>> spawn_local(F future) {
     return sched::spawn_local_on(*here, std::move(future));
 }
 
-/// Runs a call that may block on a thread of the runtime's blocking pool. Aborting it before it began
-/// keeps it from running; once begun it runs to its end. The handle answers `limit` when the pool's
-/// queue is full, `closed` where there is no runtime.
+/// Runs a call that may block on a thread of the runtime's blocking pool. Aborting it before it
+/// began keeps it from running; once begun it runs to its end. The handle answers `limit` when the
+/// pool's queue is full, `closed` where there is no runtime.
 template <class Call>
 JoinHandle<std::invoke_result_t<Call&>> spawn_blocking(Call call) {
     sched::Scheduler* scheduler = sched::Scheduler::current();

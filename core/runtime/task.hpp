@@ -29,6 +29,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "core/base/block_cache.hpp"
 #include "core/runtime/poll.hpp"
 #include "core/runtime/waker.hpp"
 
@@ -95,7 +96,7 @@ class FutureAwaiter;
 template <class T>
 class TaskAwaiter;
 
-struct PromiseBase {
+struct PromiseBase : Cached {
     Strand own;
     Strand* strand = &own;                // the root's, once awaited
     std::coroutine_handle<> continuation; // who awaits this; null for a root

@@ -191,6 +191,7 @@ Result<void> Worker::turn(std::optional<Duration> timeout, bool driven) {
     auto count = select(timeout);
     now_ = system_.clock().now();
     wall_read_ = false;
+    if (count.value_or(0) > 0 || !inbox_.empty()) tasks_.step_back();
     dispatch(count.value_or(0));
     if (!inbox_.empty()) inbox_.run_all(*this);
     timers_.advance(now_);

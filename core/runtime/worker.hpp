@@ -42,6 +42,8 @@
 
 namespace hc::runtime {
 
+class ReadinessHome;
+class SocketSource;
 class Worker;
 namespace detail {
 class SleepNode;
@@ -179,6 +181,9 @@ public:
     /// flush() or the next turn(); after stop() the worker ends in here. `closed` when it has
     /// ended, `deadlock` from inside a turn.
     Result<void> turn(std::optional<Duration> timeout, bool driven);
+    /// Driven mode: the caller becomes the worker's thread, as by turn(), so that what it polls
+    /// finds timers and sockets here.
+    void enter() noexcept { seat_.enter(); }
     /// Driven mode: runs what was deferred since turn(). Does nothing inside a turn.
     void flush() noexcept;
     /// Any thread: the worker ends after its current turn.
@@ -195,6 +200,8 @@ private:
     Worker(sys::System& system, std::unique_ptr<sys::Selector> selector, Seat& seat,
            sched::Scheduler& scheduler, std::uint32_t prefix, LogSink log);
     friend class detail::SleepNode;
+    friend class ReadinessHome; // and its sockets find it by its seat
+    friend class SocketSource;
     friend class sched::Scheduler; // tasks queue themselves and wake workers
     friend class sched::TaskBase;
     friend class sched::TaskRunner;

@@ -59,6 +59,14 @@ constexpr Entry entries[] = {
     {"timeouts", "counter", "Connections and requests ended by a time limit.", &Metrics::timeouts},
     {"received_bytes", "counter", "Bytes received.", &Metrics::bytes_received},
     {"sent_bytes", "counter", "Bytes handed over for sending.", &Metrics::bytes_sent},
+    {"pool_threads", "gauge", "Threads that the pool for handlers may have.",
+     &Metrics::pool_threads},
+    {"pool_busy", "gauge", "Threads of the pool that run a handler now.", &Metrics::pool_busy},
+    {"pool_queued", "gauge", "Requests that wait for a thread of the pool.", &Metrics::pool_queued},
+    {"pool_processed", "counter", "Requests that a thread of the pool has handled.",
+     &Metrics::pool_processed},
+    {"pool_refused", "counter", "Requests answered 503: the queue of the pool was full.",
+     &Metrics::pool_refused},
 };
 
 /// Counters end in "_total", as the exposition format wants it.

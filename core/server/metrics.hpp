@@ -37,7 +37,12 @@ struct Metrics {
     std::uint64_t timeouts = 0;
     std::uint64_t bytes_received = 0;
     std::uint64_t bytes_sent = 0;
-    Histogram latency; // from the end of the head to the end of the answer
+    std::uint64_t pool_threads = 0;   // that the pool for handlers may have; 0: there is none
+    std::uint64_t pool_busy = 0;      // of them run a handler
+    std::uint64_t pool_queued = 0;    // requests that wait for a thread
+    std::uint64_t pool_processed = 0; // requests whose handler was begun and has returned
+    std::uint64_t pool_refused = 0;   // requests that no thread was or will be free for: 503
+    Histogram latency;                // from the end of the head to the end of the answer
 };
 
 /// Prometheus text exposition format, names "httpcore_...".

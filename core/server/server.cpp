@@ -35,8 +35,22 @@ bool Listener::trusts(const net::Address& peer) const noexcept {
         proxy_from, [&](const net::AddressRange& range) { return range.contains(peer); });
 }
 
+namespace {
+std::shared_ptr<Pool> make_pool(runtime::Runtime& runtime, const ServerOptions& options) {
+    if (options.execution == Execution::inline_) return nullptr;
+    return std::make_shared<Pool>(
+        PoolOptions{.threads = options.pool_threads,
+                    .queue_max = options.pool_queue_max,
+                    .thread_name = runtime.options().thread_name + "-pool",
+                    .log = options.log,
+                    .runtime = runtime.number(),
+                    .workers = std::max(1U, runtime.workers())},
+        runtime.worker(0).system().clock());
+}
+} // namespace
+
 Server::State::State(runtime::Runtime& on, ServerOptions with)
-    : runtime(on), options(std::move(with)) {
+    : runtime(on), options(std::move(with)), pool(make_pool(on, options)) {
     const std::uint32_t workers = std::max(1U, runtime.workers());
     for (std::uint32_t i = 0; i < workers; ++i) shares.push_back(std::make_unique<Share>());
     on_worker.resize(workers);
@@ -189,6 +203,7 @@ Server::~Server() {
 }
 
 const ServerOptions& Server::options() const noexcept { return state_->options; }
+const std::shared_ptr<Pool>& Server::pool() const noexcept { return state_->pool; }
 
 Result<void> Server::route(std::string_view method, std::string_view pattern, std::uint32_t route) {
     const std::lock_guard lock(state_->mutex);
@@ -315,6 +330,14 @@ Metrics Server::metrics() const {
             sum.latency.count += count;
         }
         sum.latency.sum_us += share->latency_sum_us.get();
+    }
+    if (state_->pool != nullptr) {
+        const PoolMetrics pool = state_->pool->metrics();
+        sum.pool_threads = pool.threads;
+        sum.pool_busy = pool.busy;
+        sum.pool_queued = pool.queued;
+        sum.pool_processed = pool.processed;
+        sum.pool_refused = pool.refused;
     }
     return sum;
 }

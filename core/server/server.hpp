@@ -19,6 +19,16 @@
 
 namespace hc::server {
 
+class Pool;
+
+/// Where handlers run that may run on either side; see pool.hpp. A handler of C++ that wants a
+/// thread of the pool asks Server::pool() for one.
+enum class Execution : std::uint8_t {
+    inline_, // on the event loops
+    pool,    // on the threads of a pool
+    hybrid,  // on the event loops, but those that say they block on the pool
+};
+
 struct ServerOptions {
     ConnectionLimits connection;
     ServerLimits limits;
@@ -26,6 +36,9 @@ struct ServerOptions {
     bool date = true;                // send Date
     bool access_log = false;         // one line an exchange, component "access"
     bool half_close_is_gone = false; // h1: a FIN behind a complete request counts as gone
+    Execution execution = Execution::inline_;
+    std::uint32_t pool_threads = 8;       // they start when they are first needed
+    std::uint32_t pool_queue_max = 1'000; // requests that wait for one. 503 with Retry-After
     LogSink log;
 };
 
@@ -72,6 +85,8 @@ public:
 
     Metrics metrics() const;
     const ServerOptions& options() const noexcept;
+    /// nullptr with Execution::inline_.
+    const std::shared_ptr<Pool>& pool() const noexcept;
 
     struct State; // core/server/state.hpp
 

@@ -16,6 +16,7 @@
 #include "core/http/router.hpp"
 #include "core/link/context.hpp"
 #include "core/net/listeners.hpp"
+#include "core/server/pool.hpp"
 #include "core/server/server.hpp"
 
 namespace hc::server {
@@ -65,6 +66,8 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
     std::uint32_t workers_to_drain = 0;
     std::uint32_t workers_closed = 0;                     // that accept no more
     std::unordered_map<std::string, std::uint32_t> peers; // only with connections_per_peer_max
+
+    const std::shared_ptr<Pool> pool; // nullptr when all handlers run on the workers
 
     std::vector<std::unique_ptr<Share>> shares; // one a worker
     std::atomic<std::uint32_t> connections{0};

@@ -10,7 +10,8 @@
 //    arrived (or more room appeared) since; registering reports what is ready already. A selector
 //    belongs to one thread, but for `wake`, which any thread may call at any time and which makes
 //    the current or the next `select` return. Wakes may be merged, never lost.
-// 2. Non-blocking sockets. No call in this file ever waits, save `Selector::select`.
+// 2. Non-blocking sockets. No call in this file ever waits, save `Selector::select` and (where
+//    `Sockets::lookup_waits` says so) `Sockets::lookup`.
 // 3. Sockets never raise SIGPIPE, and are closed on exec.
 // 4. One clock. `Clock::now` is monotonic. The simulated one advances only when its owner says so.
 //
@@ -22,6 +23,11 @@
 //   both sides ended           the same, and failed, when only orderly ends were involved, too
 //   a reset, a failed connect  everything that was asked for, and failed; bytes that arrived
 //                              before are still there to be read, then the error, once
+//
+// and of a UDP socket:
+//
+//   a peer that is not there   failed, when the socket is connected; the next call that sends or
+//                              receives reports it, once, and the socket goes on
 //
 // readable, writable and read_closed are reported only as far as the interest asks (read_closed
 // goes with readable); failed is always reported. So a level-triggered registration that asks for
@@ -35,10 +41,12 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "core/base/result.hpp"
 #include "core/base/time.hpp"
 #include "core/sys/address.hpp"
+#include "core/sys/datagram.hpp"
 
 namespace hc::sys {
 
@@ -191,6 +199,29 @@ public:
     /// closed: after that another process may have put its own in the same place.
     virtual void remove_file(const Address& address) noexcept = 0;
     virtual Result<Address> local_address(Socket socket) = 0;
+
+    // -- datagrams (datagram.hpp) --------------------------------------------------------------
+    /// A UDP socket on `address`; its local address, and what ECN its datagrams came with, are
+    /// reported with what it receives.
+    virtual Result<Socket> bind_udp(const Address& address, const UdpOptions& options) = 0;
+    /// It exchanges datagrams with `peer` only from now on, and learns that nobody is there.
+    virtual Result<void> connect_udp(Socket socket, const Address& peer) = 0;
+    /// Sends what is taken at once, in order. `bytes` of the answer is how many of `messages` were
+    /// taken whole. Of a train that was taken in part, that part is removed from the front of its
+    /// `bytes`: go on with `messages.subspan(bytes)`. would_block: nothing was taken, and a
+    /// writable event comes. failed: the first datagram cannot be sent; leave it out, or try again.
+    virtual Io send_udp(Socket socket, std::span<DatagramsOut> messages) = 0;
+    /// Receives what is there. `bytes` of the answer is how many of `messages` were filled; that
+    /// not all were does not mean that there is no more, only would_block does.
+    virtual Io recv_udp(Socket socket, std::span<DatagramsIn> messages) = 0;
+
+    // -- names -----------------------------------------------------------------------------------
+    /// The addresses of a host, those to be tried first in front, with `port` put in. A literal
+    /// address is its own answer. `not_found` for a name that does not exist or can be none.
+    virtual Result<std::vector<Address>> lookup(std::string_view host, std::uint16_t port) = 0;
+    /// True when lookup() may wait for the network, so that it needs a thread that may wait; it may
+    /// be called on any. False: it answers at once.
+    virtual bool lookup_waits() const noexcept = 0;
 };
 
 class Clock {

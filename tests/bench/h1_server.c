@@ -2,6 +2,7 @@
  *
  *   bench_h1_server inline    the answer is given in a callback on the worker
  *   bench_h1_server queue     a worker delivers to a queue, one thread of our own consumes it
+ *   bench_h1_server pool      the same function as inline, on a thread of the server's pool
  *   bench_h1_server driven    no thread but this one: poll(), turn, consume, flush
  *
  * All options but the number of workers have their defaults (and "runtime.io", when a second
@@ -22,7 +23,7 @@
 struct program {
     hc_runtime* runtime;
     hc_server* server;
-    hc_queue* queue; /* stays NULL inline */
+    hc_queue* queue; /* stays NULL inline and on a pool */
 };
 
 static void die(const char* what, hc_status status, hc_error* error) {
@@ -79,6 +80,7 @@ static void make(struct program* p, const char* mode, const char* io) {
     must("hc_config_create", hc_config_create(&config));
     set(config, "runtime.workers", strcmp(mode, "driven") == 0 ? "0" : "1");
     set(config, "runtime.io", io);
+    set(config, "server.execution", strcmp(mode, "pool") == 0 ? "pool" : "inline");
     set(config, "listen.address", "127.0.0.1:0");
     hc_status status = hc_runtime_create(config, &p->runtime, &error);
     if (status != HC_OK) die("hc_runtime_create", status, error);
@@ -86,7 +88,7 @@ static void make(struct program* p, const char* mode, const char* io) {
     if (status != HC_OK) die("hc_server_create", status, error);
     status = hc_server_route(p->server, "GET", "/", 1, &error);
     if (status != HC_OK) die("hc_server_route", status, error);
-    if (strcmp(mode, "inline") == 0) {
+    if (strcmp(mode, "inline") == 0 || strcmp(mode, "pool") == 0) {
         hc_inline handler = {.size = sizeof handler, .on_event = on_event};
         must("hc_server_bind_inline", hc_server_bind_inline(p->server, 1, &handler));
     } else {
@@ -136,8 +138,9 @@ static void wait_and_stop(const struct program* p, const sigset_t* signals) {
 
 int main(int argc, char** argv) {
     const char* mode = argc == 2 || argc == 3 ? argv[1] : "";
-    if (strcmp(mode, "inline") != 0 && strcmp(mode, "queue") != 0 && strcmp(mode, "driven") != 0) {
-        fprintf(stderr, "usage: %s inline|queue|driven [auto|epoll|io_uring]\n", argv[0]);
+    if (strcmp(mode, "inline") != 0 && strcmp(mode, "pool") != 0 && strcmp(mode, "queue") != 0 &&
+        strcmp(mode, "driven") != 0) {
+        fprintf(stderr, "usage: %s inline|pool|queue|driven [auto|epoll|io_uring]\n", argv[0]);
         return 2;
     }
     sigset_t signals;

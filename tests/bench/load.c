@@ -1,9 +1,14 @@
-/* Load where wrk does not do: a counted number of requests, a fixed rate, idle connections.
+/* Load where wrk does not do: counted requests, a fixed rate, idle and slow connections.
  *
  *   bench_load count PORT REQUESTS CONNECTIONS         in turn, then ends: for instruction counts
  *   bench_load rate PORT RATE SECONDS CONNECTIONS      latencies at that many requests a second
  *   bench_load idle PORT CONNECTIONS                   one request on each, then "ready" is printed
  *                                                      and they stay open until standard input ends
+ *   bench_load clients PORT SECONDS CONNECTIONS        each client asks again once it is answered;
+ *                                                      counted after a second
+ *   bench_load slow PORT CONNECTIONS                   heads that never end, a byte every 5 s; then
+ *                                                      as idle. One that is closed comes again
+ *   bench_load probe PORT REQUESTS                     one after the other, a connection for each
  *
  * Prints one JSON object and ends with 0, or says what went wrong and ends with 1: every answer has
  * to be a whole 200 with the body "hello", and none may be missing.
@@ -223,6 +228,98 @@ static void run_idle(uint64_t connections) {
     printf("{\"connections\": %llu}\n", (unsigned long long)connections);
 }
 
+/* So many clients that wait for nothing but their answers: what the server can do. */
+static void run_clients(uint64_t seconds, size_t connections) {
+    enum { most = 5000000 };
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    struct connection* all = open_all(connections, epoll);
+    uint32_t* latencies = malloc(most * sizeof *latencies);
+    if (latencies == NULL) die("memory");
+    uint64_t answered = 0, last = now_ns(), begin = last + UINT64_C(1000000000);
+    uint64_t end = begin + seconds * UINT64_C(1000000000);
+    for (size_t i = 0; i < connections; ++i) {
+        all[i].due = now_ns();
+        send_request(all[i].fd);
+    }
+    for (uint64_t now = last; now < end;) {
+        struct epoll_event events[EVENTS_MAX];
+        int n = wait_for_answers(epoll, events, 10);
+        now = now_ns();
+        if (n > 0) last = now;
+        else if (now - last > GIVE_UP_NS) die("no answers");
+        for (int i = 0; i < n; ++i) {
+            struct connection* c = events[i].data.ptr;
+            if (!receive(c)) continue;
+            if (now >= begin && now < end && answered < most) {
+                uint64_t took = now - c->due;
+                latencies[answered++] = took < UINT32_MAX ? (uint32_t)took : UINT32_MAX;
+            }
+            c->due = now_ns();
+            send_request(c->fd);
+        }
+    }
+    if (answered == 0) die("no answers");
+    print_latencies(latencies, answered, 0);
+}
+
+static void begin_slow(struct connection* c, int epoll) {
+    static const char head[] = "GET / HTTP/1.1\r\nHost: slow\r\nX-Slow: ";
+    c->fd = connect_to_server();
+    struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &e) != 0) die("epoll_ctl");
+    if (send(c->fd, head, sizeof head - 1, MSG_NOSIGNAL) < 0) die("send: %s", strerror(errno));
+}
+
+/* A tenth of a second is the step: in each, one connection of fifty sends a byte. */
+static void run_slow(size_t connections) {
+    enum { rounds = 50 };
+    int epoll = epoll_create1(EPOLL_CLOEXEC);
+    struct connection* all = calloc(connections, sizeof *all);
+    if (all == NULL) die("memory");
+    for (size_t i = 0; i < connections; ++i) begin_slow(&all[i], epoll);
+    struct epoll_event in = {.events = EPOLLIN, .data.ptr = NULL};
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, STDIN_FILENO, &in) != 0) die("standard input: no pipe");
+    printf("ready\n");
+    fflush(stdout);
+    uint64_t again = 0, step = 0, next = now_ns();
+    for (;;) {
+        struct epoll_event events[EVENTS_MAX];
+        int n = wait_for_answers(epoll, events, 20);
+        for (int i = 0; i < n; ++i) {
+            struct connection* c = events[i].data.ptr;
+            if (c == NULL) {
+                printf("{\"connections\": %zu, \"again\": %llu}\n", connections,
+                       (unsigned long long)again);
+                return;
+            }
+            close(c->fd); /* answered 408, or closed without a word */
+            begin_slow(c, epoll);
+            ++again;
+        }
+        if (now_ns() < next) continue;
+        next += UINT64_C(100000000);
+        for (size_t i = step++ % rounds; i < connections; i += rounds) {
+            (void)!send(all[i].fd, "a", 1, MSG_NOSIGNAL);
+        }
+    }
+}
+
+static void run_probe(uint64_t requests) {
+    static struct connection c;
+    uint32_t* latencies = malloc(requests * sizeof *latencies);
+    if (latencies == NULL) die("memory");
+    for (uint64_t i = 0; i < requests; ++i) {
+        uint64_t began = now_ns();
+        c.fd = connect_to_server();
+        send_request(c.fd);
+        while (!receive(&c)) {}
+        close(c.fd);
+        uint64_t took = now_ns() - began;
+        latencies[i] = took < UINT32_MAX ? (uint32_t)took : UINT32_MAX;
+    }
+    print_latencies(latencies, requests, 0);
+}
+
 int main(int argc, char** argv) {
     const char* mode = argc > 2 ? argv[1] : "";
     if (argc > 2) {
@@ -236,12 +333,21 @@ int main(int argc, char** argv) {
         run_rate(number(argv[3], 1000000), number(argv[4], 60), number(argv[5], 19000));
     } else if (strcmp(mode, "idle") == 0 && argc == 4) {
         run_idle(number(argv[3], 19000));
+    } else if (strcmp(mode, "clients") == 0 && argc == 5) {
+        run_clients(number(argv[3], 60), number(argv[4], 19000));
+    } else if (strcmp(mode, "slow") == 0 && argc == 4) {
+        run_slow(number(argv[3], 19000));
+    } else if (strcmp(mode, "probe") == 0 && argc == 4) {
+        run_probe(number(argv[3], 1000));
     } else {
         fprintf(stderr,
                 "usage: %s count PORT REQUESTS CONNECTIONS\n"
                 "       %s rate PORT RATE SECONDS CONNECTIONS\n"
-                "       %s idle PORT CONNECTIONS\n",
-                argv[0], argv[0], argv[0]);
+                "       %s idle PORT CONNECTIONS\n"
+                "       %s clients PORT SECONDS CONNECTIONS\n"
+                "       %s slow PORT CONNECTIONS\n"
+                "       %s probe PORT REQUESTS\n",
+                argv[0], argv[0], argv[0], argv[0], argv[0], argv[0]);
         return 2;
     }
     return 0;

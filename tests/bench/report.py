@@ -174,9 +174,11 @@ def render(results: list[Result], command: str, rounds: int, seconds: int) -> st
     return "\n\n".join("\n".join(part) for part in parts if part) + "\n"
 
 
-def replace_between_markers(path: pathlib.Path, text: str) -> None:
+def replace_between_markers(
+    path: pathlib.Path, text: str, begin: str = BEGIN, end: str = END
+) -> None:
     page = path.read_text()
-    if page.count(BEGIN) != 1 or page.count(END) != 1 or page.index(BEGIN) > page.index(END):
-        raise Failed(f"{path} lacks the lines {BEGIN} and {END}")
-    before, after = page.partition(BEGIN)[0], page.partition(END)[2]
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}")
+    if page.count(begin) != 1 or page.count(end) != 1 or page.index(begin) > page.index(end):
+        raise Failed(f"{path} lacks the lines {begin} and {end}")
+    before, after = page.partition(begin)[0], page.partition(end)[2]
+    path.write_text(f"{before}{begin}\n\n{text}\n{end}{after}")

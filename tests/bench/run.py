@@ -1,4 +1,5 @@
-"""`./dev bench [h1]`: ours beside the floor and the peers, in one run. See docs/performance.md.
+"""`./dev bench [h1|models|runtime]`: ours beside the floor and the peers, in one run; the execution
+models side by side; or the runtime beside tokio. See docs/performance.md.
 
 Prints Markdown on standard output and its progress on standard error. Ends with 1 when something of
 ours gave no number, so that a broken server is not taken for a table with gaps.
@@ -16,11 +17,13 @@ import sys
 
 import figures
 import report
+from models import bench_models
 from processes import Failed
 from report import Result
+from runtime import bench_runtime
 from servers import SERVERS, Program, started
 
-OURS = {"floor", "inline", "queue", "driven"}
+OURS = {"floor", "inline", "queue", "driven", "pool"}
 
 
 def say(text: str) -> None:
@@ -97,7 +100,7 @@ def one_by_one(servers: list[tuple[Result, Program]]) -> None:
 def check_sizes(results: list[Result]) -> None:
     """The floor must write as much as we do, or it is no floor."""
     sizes = {one.server.name: one.answer_bytes for one in results if one.answer_bytes}
-    for mode in ("inline", "queue", "driven"):
+    for mode in ("inline", "queue", "driven", "pool"):
         if mode in sizes and sizes.get("floor", sizes[mode]) != sizes[mode]:
             raise Failed(f"the floor answers {sizes['floor']} bytes, {mode} {sizes[mode]}")
 
@@ -126,7 +129,7 @@ def bench_h1(args: argparse.Namespace) -> int:
     return 1 if broken else 0
 
 
-BENCHES = {"h1": bench_h1}
+BENCHES = {"h1": bench_h1, "models": bench_models, "runtime": bench_runtime}
 
 
 def parse() -> argparse.Namespace:
@@ -154,6 +157,8 @@ def parse() -> argparse.Namespace:
         help="put the result between the markers of this page, too",
     )
     args = parser.parse_args()
+    if args.only and args.name != "h1":
+        parser.error("--only is for h1")
     if args.write and (args.quick or args.only):
         parser.error("--write is for whole runs")
     args.command = shlex.join(["./dev", "bench", *sys.argv[1:]])

@@ -1,4 +1,4 @@
-"""Who is measured: the floor, ours in its three deliveries, and the peers, each with the smallest
+"""Who is measured: the floor, ours in its deliveries, and the peers, each with the smallest
 configuration that lets it do its best at one small answer on one core.
 
 Peers are looked for on PATH, then brought into the cache folder: Debian packages are unpacked there
@@ -298,6 +298,7 @@ SERVERS = [
     Server("floor", "no HTTP at all: an answer for each blank line", floor),
     Server("inline", "ours, answered in a callback on the worker", ours("inline")),
     Server("queue", "ours, answered by a thread that consumes a queue", ours("queue")),
+    Server("pool", "ours, answered by a function on the server's pool of threads", ours("pool")),
     Server("driven", "ours, turned by the host's own poll loop", ours("driven")),
     Server("inline-uring", "inline, on io_uring", ours("inline", "io_uring"), on_request=True),
     Server("driven-uring", "driven, on io_uring", ours("driven", "io_uring"), on_request=True),

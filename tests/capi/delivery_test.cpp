@@ -12,9 +12,7 @@ namespace capi_test {
 namespace {
 
 class DeliveryOf : public testing::TestWithParam<Delivery> {};
-INSTANTIATE_TEST_SUITE_P(Deliveries, DeliveryOf,
-                         testing::Values(Delivery::inline_worker, Delivery::queue,
-                                         Delivery::driven_queue, Delivery::driven_inline),
+INSTANTIATE_TEST_SUITE_P(Deliveries, DeliveryOf, every_delivery,
                          [](const auto& it) { return name_of(it.param); });
 
 TEST_P(DeliveryOf, AnswersOnKeepAliveConnections) {
@@ -153,7 +151,8 @@ TEST_P(DeliveryOf, BodyAndTrailersArrive) {
 }
 
 TEST_P(DeliveryOf, StreamsAnswerWithTrailersAndInterim) {
-    Program program(GetParam(), [](const hc_event& event) {
+    const bool elsewhere = is_elsewhere(GetParam());
+    Program program(GetParam(), [elsewhere](const hc_event& event) {
         if (event.type == HC_EV_CLOSED) {
             EXPECT_EQ(event.status, HC_OK);
             EXPECT_EQ(hc_send(event.obj, "x", 1, 0, 0), HC_E_CLOSED);
@@ -169,7 +168,9 @@ TEST_P(DeliveryOf, StreamsAnswerWithTrailersAndInterim) {
         EXPECT_EQ(hc_send(event.obj, "bc", 2, 0, 0), HC_OK);
         const hc_header sum{{"x-sum", 5}, {"9", 1}, 0, 0};
         EXPECT_EQ(hc_finish(event.obj, &sum, 1), HC_OK);
-        EXPECT_EQ(hc_finish(event.obj, nullptr, 0), HC_E_STATE);
+        const hc_status again = hc_finish(event.obj, nullptr, 0);
+        // The worker may be through with it by now, where it is another thread.
+        EXPECT_TRUE(again == HC_E_STATE || (elsewhere && again == HC_E_CLOSED)) << again;
     });
     Client client(program.port());
     for (int i = 0; i < 3; ++i) {

@@ -236,13 +236,19 @@ std::string name_of(Delivery delivery) {
     case Delivery::queue: return "queue";
     case Delivery::driven_queue: return "driven_queue";
     case Delivery::driven_inline: return "driven_inline";
+    case Delivery::pool: return "pool";
+    case Delivery::driven_pool: return "driven_pool";
     }
     return "";
 }
 
 Program::Program(Delivery delivery, Handler handler, ProgramOptions options)
     : delivery_(delivery), handler_(std::move(handler)) {
-    const bool driven = delivery == Delivery::driven_queue || delivery == Delivery::driven_inline;
+    const bool driven = delivery == Delivery::driven_queue || delivery == Delivery::driven_inline ||
+                        delivery == Delivery::driven_pool;
+    if (delivery == Delivery::pool || delivery == Delivery::driven_pool) {
+        options.config.insert(options.config.begin(), {"server.execution", "pool"});
+    }
     options.config.emplace_back("runtime.workers", driven ? "0" : std::to_string(options.workers));
     options.config.emplace_back("listen.address", "127.0.0.1:0");
     const Config config(options.config);
@@ -272,7 +278,7 @@ void Program::make_server(const ProgramOptions& options) {
     for (const auto& [method, pattern] : options.routes) {
         EXPECT_EQ(hc_server_route(server_, method.c_str(), pattern.c_str(), number, nullptr),
                   HC_OK);
-        if (is_inline()) {
+        if (is_function(delivery_)) {
             hc_inline handler{};
             handler.size = sizeof handler;
             handler.on_event = &Program::on_event;

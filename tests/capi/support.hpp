@@ -85,8 +85,20 @@ struct Response {
 Response read_response(Client& client, bool head_request = false);
 Response get(std::uint16_t port, const std::string& target = "/");
 
-enum class Delivery { inline_worker, queue, driven_queue, driven_inline };
+enum class Delivery { inline_worker, queue, driven_queue, driven_inline, pool, driven_pool };
 std::string name_of(Delivery delivery);
+/// Handlers run on another thread than the one that serves the connection.
+constexpr bool is_elsewhere(Delivery delivery) {
+    return delivery == Delivery::queue || delivery == Delivery::pool ||
+           delivery == Delivery::driven_pool;
+}
+/// Handlers are a function that the library calls.
+constexpr bool is_function(Delivery delivery) {
+    return delivery != Delivery::queue && delivery != Delivery::driven_queue;
+}
+inline const auto every_delivery =
+    testing::Values(Delivery::inline_worker, Delivery::queue, Delivery::driven_queue,
+                    Delivery::driven_inline, Delivery::pool, Delivery::driven_pool);
 
 struct ProgramOptions {
     Pairs config;
@@ -97,7 +109,7 @@ struct ProgramOptions {
 };
 
 /// A served program: every event of its exchanges and of its queue goes to `handler`, on the
-/// worker, on a consumer's thread, or on a thread that drives the runtime.
+/// worker, on a consumer's thread, on a thread of a pool, or on a thread that drives the runtime.
 class Program {
 public:
     using Handler = std::function<void(const hc_event&)>;
@@ -110,9 +122,6 @@ public:
     hc_runtime* runtime() const { return runtime_; }
     hc_queue* queue() const { return queue_; }
     hc_server* server() const { return server_; }
-    bool is_inline() const {
-        return delivery_ == Delivery::inline_worker || delivery_ == Delivery::driven_inline;
-    }
     /// Waits until every exchange has been released. A program that stops before its handlers are
     /// through answers HC_E_GONE to what they still say.
     void settle() const;

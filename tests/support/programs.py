@@ -1,4 +1,4 @@
-"""Starts the programs of examples/c and looks at them from outside."""
+"""Starts the programs of examples and looks at them from outside."""
 
 import functools
 import os
@@ -50,10 +50,10 @@ def backend_refused():
 class Program:
     """A server that prints its URL, once it listens, as its first line."""
 
-    def __init__(self, name, *arguments):
+    def __init__(self, name, *arguments, folder="c"):
         self.stderr = tempfile.TemporaryFile()  # noqa: SIM115  kill() closes it
         self.process = subprocess.Popen(
-            [BUILD / "examples" / "c" / name, *arguments, *self._backend(name)],
+            [BUILD / "examples" / folder / name, *arguments, *self._backend(name)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self.stderr,

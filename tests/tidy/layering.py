@@ -33,6 +33,8 @@ LAYERS = {
     # These may use only what a program outside has: the C header.
     "bindings": ("capi/include",),
     "examples": ("capi/include",),
+    # But for these: C++ on the static layers.
+    "examples/cpp": ("core/server",),
     "capi/include": (),
 }
 # The test kit of the application layer drives the server through a client.

@@ -90,7 +90,7 @@ HC_API hc_status hc_version_info(const char** json, size_t* n);
 
 /* 1 when this build has the feature, 0 when it does not or does not know the name (or name is
  * NULL). Names: "h1", "unix" (Unix-domain sockets), "proxy_protocol", "send_file", "inline",
- * "queue", "driven". */
+ * "queue", "driven", "pool" ("server.execution"). */
 HC_API int32_t hc_has_feature(const char* name);
 
 /* ---- statuses -------------------------------------------------------------------------------- */
@@ -489,15 +489,15 @@ HC_API hc_status hc_runtime_flush(hc_runtime* runtime);
  * hc_runtime_join succeeds. (What is asked for later, by hc_queue_wake say, is still answered.)
  * From then on every exchange's id is HC_E_GONE; what was handed out for one that nobody released
  * stays readable until the runtime's last handle is released.
- * In driven mode turns are needed to get there, and servers close once running jobs have ended. To
- * end politely use hc_server_drain first.
+ * In driven mode turns are needed to get there, and servers close once running jobs have ended;
+ * then what runs on pools ends. To end politely use hc_server_drain first.
  * Errors: HC_E_STATE when it was called before; HC_E_INVALID for a queue of another runtime. */
 HC_API hc_status hc_runtime_stop(hc_runtime* runtime, hc_queue* queue, uint64_t token);
 
 /* Waits until the runtime has stopped and its threads have ended. Does not stop it.
- * Errors: HC_E_TIMEOUT; HC_E_DEADLOCK on a worker or in a job of this runtime, and in driven mode
- * on the thread that turns while it has not stopped; HC_E_STATE when it was never started and not
- * stopped. */
+ * Errors: HC_E_TIMEOUT; HC_E_DEADLOCK on a worker, in a job or on a pool of this runtime, and in
+ * driven mode on the thread that turns while it has not stopped; HC_E_STATE when it was never
+ * started and not stopped. */
 HC_API hc_status hc_runtime_join(hc_runtime* runtime, int64_t timeout_ns);
 
 /* What the runtime's servers counted, all together.
@@ -550,9 +550,9 @@ HC_API intptr_t hc_queue_fd(hc_queue* queue);
 
 /* Takes up to `cap` events into `out`, oldest first, and says in `*n` how many. Waits up to
  * `timeout_ns` for the first one. Time-outs are HC_OK with 0 events. Consumer only.
- * Errors: HC_E_DEADLOCK when it would wait on a worker, in a callback, or on the thread that turns
- * the queue's driven runtime; HC_E_STATE when another thread is in a poll of this queue. `*n` is 0
- * then. */
+ * Errors: HC_E_DEADLOCK when it would wait on a worker, in a callback on one, or on the thread that
+ * turns the queue's driven runtime; HC_E_STATE when another thread is in a poll of this queue. `*n`
+ * is 0 then. */
 HC_API hc_status hc_queue_poll(hc_queue* queue, hc_event* out, uint32_t cap, int64_t timeout_ns,
                                uint32_t* n);
 
@@ -621,20 +621,40 @@ HC_API hc_status hc_server_route(hc_server* server, const char* method, const ch
  * runtime, or a second time the same). */
 HC_API hc_status hc_server_bind_queue(hc_server* server, uint32_t route, hc_queue* queue);
 
-/* How a route is handled inline. It grows; set `size` to sizeof(hc_inline). */
+/* How a route is handled by a function. It grows; set `size` to sizeof(hc_inline). */
 typedef struct hc_inline {
     uint32_t size;
-    /* Called on the worker with each event of an exchange, one at a time for one exchange,
-     * concurrently for those of different workers. The event is valid during the call. It should be
-     * quick: nothing else happens on this worker meanwhile. It may call anything on this and other
-     * exchanges, hc_release included. Events: REQUEST, BODY, BODY_END, WRITABLE, SENT, CLOSED. */
+    /* Called with each event of an exchange, one at a time for one exchange, concurrently for those
+     * of different workers, and on a pool for any. The event is valid during the call. On a worker
+     * it should be quick: nothing else happens there meanwhile. It may call anything on this and
+     * other exchanges, hc_release included. Events: REQUEST, BODY, BODY_END, WRITABLE, SENT,
+     * CLOSED. */
     void (*on_event)(void* arg, const hc_event* event);
     void* arg;
-    hc_fn drop; /* once the server and its last exchange are gone */
+    hc_fn drop;     /* once the server and its last exchange are gone */
+    uint32_t flags; /* HC_INLINE_* */
 } hc_inline;
 
-/* Handles the requests of a route by a function on the worker. Before the first listen.
- * Errors: HC_E_STATE (listening; the route is bound already), HC_E_INVALID (`size`, `on_event`). */
+#define HC_INLINE_BLOCKING 0x1u /* it may block: "server.execution" hybrid runs it on the pool */
+
+/* Handles the requests of a route by a function. Where it runs is "server.execution":
+ *   inline  on the worker that serves the connection. The default.
+ *   pool    on one of "server.pool_threads" threads of the server's own, and so all its functions.
+ *   hybrid  on the pool when `flags` has HC_INLINE_BLOCKING, else on the worker.
+ * On a pool the function may block, and wait in hc_queue_poll; reading and writing go on meanwhile,
+ * and a request comes to the pool only when its head is complete. What differs from a worker:
+ *   - Calls are those of any other thread: checked, copied and handed to the worker.
+ *   - The head stays as with a queue: until the exchange is released.
+ *   - Body bytes are valid during the call and count as consumed when it returns, as on a worker.
+ *   - "server.pool_queue_max" requests wait for a thread; one more is answered 503 with
+ *     Retry-After, at once, while those before it are finished. One whose client leaves before a
+ *     thread begins with it is dropped, and never seen.
+ *   - hc_runtime_stop answers 503, or resets, what no thread has begun with. HC_EV_STOPPED comes
+ *     when every call has returned. hc_server_drain lets all of it finish.
+ * The pool's threads start when they are first needed. When more than 80% of them are busy, a
+ * warning is logged (component "pool"; at most one in 10 s); hc_metrics counts them.
+ * Before the first listen. Errors: HC_E_STATE (listening; the route is bound already), HC_E_INVALID
+ * (`size`, `on_event`, `flags`). */
 HC_API hc_status hc_server_bind_inline(hc_server* server, uint32_t route, const hc_inline* handler);
 
 /* Binds and listens as "listen.*" of `config` says: "listen.address" ("127.0.0.1:8080", "[::]:0",
@@ -675,7 +695,8 @@ HC_API hc_status hc_server_drain(hc_server* server, hc_queue* queue, uint64_t so
  *               none.
  *   held        bytes delivered to a queue are held until hc_consume(n) or the release; when held
  *               and undelivered bytes reach "limits.exchange_buffer_bytes_max" the peer is read no
- *               further. Inline, the bytes of an event count as consumed when the callback returns.
+ *               further. Given to a function, the bytes of an event count as consumed when it
+ *               returns.
  *   connection  bytes buffered for all exchanges of a connection; bounded by the library.
  *
  * Every function below may answer HC_E_GONE (no such exchange), HC_E_CLOSED (it has ended; only
@@ -683,7 +704,7 @@ HC_API hc_status hc_server_drain(hc_server* server, hc_queue* queue, uint64_t so
  */
 
 /* The head of the request. `*head` and all it points to are valid
- *   queue:   until the exchange is released;
+ *   queue, pool: until the exchange is released;
  *   inline:  inside the callback of HC_EV_REQUEST until it returns; asked for outside of it, until
  *            the exchange is released. (The head moves when that callback returns: ask again.)
  * The first call for an exchange makes the table, later ones give the same pointer.
@@ -704,8 +725,8 @@ HC_API hc_status hc_trailers_get(hc_exchange exchange, const hc_header** trailer
 HC_API hc_status hc_recv(hc_exchange exchange, uint64_t credit);
 
 /* Gives back `bytes` of delivered body, oldest first: their memory must not be read any more, and
- * more is read from the peer. Inline it does nothing: bytes are consumed by the callback that gets
- * them; copy what is wanted longer. HC_E_INVALID for more than is held. */
+ * more is read from the peer. For a function's exchange it does nothing: bytes are consumed by the
+ * call that gets them; copy what is wanted longer. HC_E_INVALID for more than is held. */
 HC_API hc_status hc_consume(hc_exchange exchange, uint64_t bytes);
 
 /* Flags of hc_respond, hc_send, hc_send_file and hc_send_sse. */

@@ -7,6 +7,8 @@
 // - An answer that is pending has kept the waker of that direction; the last one counts.
 // - Nothing is lost: bytes are either reported as read (or written) or they are still there. Giving
 //   up a pending call costs nothing.
+// - What lies at the bottom (a socket, a pipe) spends the budget of coop.hpp when it has an answer;
+//   what lies around another stream leaves that to the one below.
 // - After an error the stream is only good for being destroyed, unless its own text says otherwise.
 #pragma once
 

@@ -52,9 +52,10 @@ namespace hc::runtime::sched {
 /// nobody is woken, but no one may go to sleep on what he saw before: that is why one who was not
 /// searching, but sees when it goes to sleep that nobody is, must look again too.
 ///
-/// The state changes by read-modify-writes alone, with acquire and release: a worker that stopped
-/// searching while others go on has put what it stole but did not run into its own queue, without a
-/// fence; the last searcher acquires that before it looks at the queues.
+/// The state changes by read-modify-writes alone. They are relaxed, for the fences order what they
+/// must, but for one: a worker that stops searching while others go on has put what it stole and
+/// does not run into its own queue, without a fence. It releases that; the last searcher's fence,
+/// after its own change of the state, acquires it before S3.
 ///
 /// Threads: as told at each function. The list of sleepers is under a mutex, which is only taken to
 /// go to sleep, to wake, and to take a sleeper out.
@@ -82,7 +83,7 @@ public:
         // The last to go to sleep: its caches are the warmest.
         const std::uint32_t worker = sleepers_.back();
         take_out(worker);
-        state_.fetch_add(one_awake + one_searching, std::memory_order_acq_rel);
+        state_.fetch_add(one_awake + one_searching, std::memory_order_relaxed);
         return worker;
     }
 
@@ -91,14 +92,14 @@ public:
     bool transition_to_searching() noexcept {
         const State state = State::of(state_.load(std::memory_order_relaxed));
         if (2 * state.searching >= workers_) return false;
-        state_.fetch_add(one_searching, std::memory_order_acq_rel);
+        state_.fetch_add(one_searching, std::memory_order_relaxed);
         return true;
     }
 
     /// A searching worker that found work, before it runs it. True when it was the last one: then
     /// it must call worker_to_notify(), for others relied on it.
     bool transition_from_searching() noexcept {
-        return State::of(state_.fetch_sub(one_searching, std::memory_order_acq_rel)).searching == 1;
+        return State::of(state_.fetch_sub(one_searching, std::memory_order_release)).searching == 1;
     }
 
     /// A worker that is about to sleep, `searching` or not. True when nobody searches now: then it
@@ -110,7 +111,7 @@ public:
             place_[worker] = static_cast<std::uint32_t>(sleepers_.size());
             sleepers_.push_back(worker);
             before = State::of(state_.fetch_sub(one_awake + (searching ? one_searching : 0),
-                                                std::memory_order_acq_rel)); // S1
+                                                std::memory_order_relaxed)); // S1
         }
         if (before.searching != (searching ? 1U : 0U)) return false;
         Atomics::fence_seq_cst(); // S2
@@ -124,7 +125,7 @@ public:
         const std::lock_guard lock(mutex_);
         if (place_[worker] == not_listed) return true;
         take_out(worker);
-        state_.fetch_add(one_awake, std::memory_order_acq_rel);
+        state_.fetch_add(one_awake, std::memory_order_relaxed);
         return false;
     }
 

@@ -42,8 +42,8 @@ public:
     const std::vector<Worker*>& workers() const noexcept { return workers_; }
     Idle<>& idle() noexcept { return idle_; }
 
-    /// The worker that looks after the timers and sockets of this thread's futures: its own, else one
-    /// of the runtime that it has entered; nullptr: there is none.
+    /// The worker that looks after the timers and sockets of this thread's futures: its own, else
+    /// one of the runtime that it has entered; nullptr: there is none.
     static Worker* home() noexcept;
 
     /// Any thread that keeps the runtime alive: queues an entry for whoever is free first.

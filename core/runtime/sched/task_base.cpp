@@ -84,7 +84,7 @@ void TaskBase::schedule_local(Worker* here) noexcept {
     }
 }
 
-// -- the life of an entry ---------------------------------------------------------------------------
+// -- the life of an entry -------------------------------------------------------------------------
 
 /// The entry was taken out of its queue. False: the task has ended, or is being ended; the entry is
 /// used up.
@@ -132,7 +132,7 @@ bool TaskBase::pause(bool yielded) noexcept {
     return true;
 }
 
-// -- the end ----------------------------------------------------------------------------------------
+// -- the end --------------------------------------------------------------------------------------
 
 void TaskBase::complete() noexcept {
     const std::uint32_t before =
@@ -201,7 +201,7 @@ LogSink TaskBase::log() const noexcept {
 /// From the inbox of its home: it was woken on another thread.
 void TaskBase::deliver(Worker& worker) { worker.tasks().push_local(*this); }
 
-// -- the handle -------------------------------------------------------------------------------------
+// -- the handle -----------------------------------------------------------------------------------
 
 bool TaskBase::poll_complete(Context& context) {
     std::uint32_t now = state_.load(std::memory_order_acquire);
@@ -222,7 +222,7 @@ void TaskBase::leave() noexcept {
     drop();
 }
 
-// -- wakers -----------------------------------------------------------------------------------------
+// -- wakers ---------------------------------------------------------------------------------------
 
 void* TaskBase::clone_waker(void* data) {
     static_cast<TaskBase*>(data)->hold();

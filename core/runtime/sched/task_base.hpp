@@ -31,21 +31,23 @@
 //   future, result   the thread that has set `running`; the result, once `complete`, the handle, or
 //                    when there is none the thread that completes
 //   home_, seat_     written once: when spawned on a worker, or by the first worker that takes the
-//                    task out of the injector, before the first poll, so that every waker knows them
+//                    task out of the injector, before the first poll, so that every waker knows
+//                    them
 //   list links       the home worker's thread
 //   next_in_queue    whoever holds the entry
 //   join_waker_      the handle while the bit is not set; nobody writes it while it is set
 //
-// A local task (spawn_local) is started and ended on its home worker's thread only; wakes from other
-// threads go there by the inbox. One that may run anywhere lies in the run queue of a worker, which
-// others steal from, or in the injector; when it completes away from home, home finds it among what
-// was returned, in its next turn.
+// A local task (spawn_local) is started and ended on its home worker's thread only; wakes from
+// other threads go there by the inbox. One that may run anywhere lies in the run queue of a worker,
+// which others steal from, or in the injector; when it completes away from home, home finds it
+// among what was returned, in its next turn.
 #pragma once
 
 #include <atomic>
 #include <compare>
 #include <cstdint>
 
+#include "core/base/block_cache.hpp"
 #include "core/base/error.hpp"
 #include "core/base/intrusive_list.hpp"
 #include "core/base/log.hpp"
@@ -73,7 +75,7 @@ namespace sched {
 class Scheduler;
 class TaskRunner;
 
-class TaskBase : private ListNode, private Message {
+class TaskBase : private ListNode, private Message, public Cached {
 public:
     /// Where it may run: on one worker, or on any of a runtime.
     enum class Reach : std::uint8_t { local, anywhere };
@@ -91,8 +93,9 @@ public:
     void drop() noexcept {
         if (refs_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
     }
-    /// Destroys its future at once and on this thread, unless it has ended, or is being polled: then
-    /// that thread will do so, and the answer is false. A local task: on its worker's thread only.
+    /// Destroys its future at once and on this thread, unless it has ended, or is being polled:
+    /// then that thread will do so, and the answer is false. A local task: on its worker's thread
+    /// only.
     bool try_end() noexcept;
 
     // -- the handle ---------------------------------------------------------------------------

@@ -15,7 +15,7 @@ TaskRunner::~TaskRunner() {
     drop_returned();
 }
 
-// -- queues -----------------------------------------------------------------------------------------
+// -- queues ---------------------------------------------------------------------------------------
 
 void TaskRunner::spawn(TaskBase& task) noexcept {
     task.id_ = next_id();
@@ -88,6 +88,16 @@ void TaskRunner::push_shared(TaskBase& task) noexcept {
     if (scheduler_.spreads()) scheduler_.notify();
 }
 
+/// It was just polled here and goes to the end of the queue. Alone there it will be the next
+/// anyway, and no other worker needs to come for it.
+void TaskRunner::push_again(TaskBase& task) noexcept {
+    if (shared_.empty() && next_ == nullptr && local_.empty()) {
+        (void)shared_.push(&task);
+    } else {
+        push_shared(task);
+    }
+}
+
 TaskBase* TaskRunner::next() noexcept {
     ++tick_;
     if (tick_ % injector_interval == 0 && scheduler_.has_injected()) {
@@ -121,7 +131,7 @@ TaskBase* TaskRunner::from_injector(std::size_t count) noexcept {
     return got == 0 ? nullptr : taken[0];
 }
 
-// -- work of others -----------------------------------------------------------------------------------
+// -- work of others -------------------------------------------------------------------------------
 
 TaskBase* TaskRunner::search() noexcept {
     if (!searching_) searching_ = scheduler_.idle().transition_to_searching();
@@ -164,7 +174,13 @@ void TaskRunner::woke() noexcept {
     if (std::exchange(taking_part_, false)) searching_ = scheduler_.idle().woke(worker_.index());
 }
 
-// -- running ------------------------------------------------------------------------------------------
+void TaskRunner::step_back() noexcept {
+    if (!scheduler_.spreads()) return;
+    if (searching_) found();
+    if (!shared_.empty()) scheduler_.notify();
+}
+
+// -- running --------------------------------------------------------------------------------------
 
 void TaskRunner::run(std::size_t polls) noexcept {
     more_ = false;
@@ -200,14 +216,11 @@ void TaskRunner::poll(TaskBase& task) noexcept {
     } else if (task.reach_ == TaskBase::Reach::local) {
         if (task.pause(woke_itself_)) push_local(task);
     } else {
-        if (task.pause(woke_itself_)) {
-            push_shared(task);
-            worker_.note_work();
-        }
+        if (task.pause(woke_itself_)) push_again(task);
     }
 }
 
-// -- the end ------------------------------------------------------------------------------------------
+// -- the end --------------------------------------------------------------------------------------
 
 void TaskRunner::end_queued() noexcept {
     for (;;) {

@@ -67,6 +67,9 @@ public:
     /// wakes it. True when there is some already.
     bool prepare_to_sleep() noexcept;
     void woke() noexcept;
+    /// Sockets and messages come first now, which may take a while: others are to look after what
+    /// lies here, and to search in place of this one.
+    void step_back() noexcept;
 
     /// The worker ends: nothing is polled any more, futures are destroyed.
     void end() noexcept;
@@ -85,6 +88,7 @@ private:
     void poll(TaskBase& task) noexcept;
     void adopt(TaskBase& task) noexcept;
     void push_shared(TaskBase& task) noexcept;
+    void push_again(TaskBase& task) noexcept;
     void drop_returned() noexcept;
     void end_queued() noexcept;
 

@@ -65,7 +65,10 @@ public:
     /// Puts the waiter last, or has its place keep a newer waker. Gives the waker that is not
     /// needed any more, to be dropped after the mutex.
     [[nodiscard]] Waker wait(Waiter& waiter, const Context& context) {
-        if (!waiter.linked()) line_.push_back(waiter);
+        if (!waiter.linked()) {
+            waiter.verdict = Verdict::none_yet;
+            line_.push_back(waiter);
+        }
         if (waiter.waker.will_wake(context.waker())) return {};
         return std::exchange(waiter.waker, context.waker());
     }

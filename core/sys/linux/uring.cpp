@@ -466,8 +466,8 @@ void UringSelector::report(int fd, Watch& watch, std::int32_t outcome,
     const std::uint32_t asked = bits_of(watch.interest);
     // A descriptor that cannot be polled fails like a connection.
     std::uint32_t bits = outcome < 0 ? asked : static_cast<std::uint32_t>(outcome) & asked;
-    // The completion tells what its wake told, and an error's wake tells only of the error. It is the
-    // last event there is: so what else holds must be in it.
+    // The completion tells what its wake told, and an error's wake tells only of the error. It is
+    // the last event there is: so what else holds must be in it.
     if (outcome > 0 && (bits & (POLLERR | POLLHUP)) != 0) {
         bits |= static_cast<std::uint32_t>(look(fd, watch.interest));
     }

@@ -74,11 +74,33 @@ struct Listener {
     std::uint32_t arriving = 0; // half-way through the handshake: they count in the backlog
 };
 
-/// What a socket number stands for: a listener, or one end of a connection.
+/// A datagram that is on its way, or has arrived.
+struct Packet {
+    Address from;
+    Address to;
+    std::string bytes;
+    Ecn ecn = Ecn::none;
+};
+
+struct UdpSocket {
+    Socket socket = Socket::none; // none after close
+    Address local;
+    Address peer; // no family: not connected
+    UdpOptions options;
+    std::deque<Packet> inbox;
+    std::size_t inbox_bytes = 0;
+    std::size_t flight_bytes = 0; // sent and not yet arrived (or lost): they count as unsent
+    bool wants_room = false;      // the last send took less than it was given
+    int error = 0;                // nobody was there; reported once
+    Instant last_arrival;
+};
+
+/// What a socket number stands for: a listener, one end of a connection, or a UDP socket.
 struct SocketEntry {
     std::shared_ptr<Listener> listener;
     std::shared_ptr<Connection> connection;
     std::size_t end = 0;
+    std::shared_ptr<UdpSocket> udp;
     std::function<void()> observer; // told of every change, by way of the timeline
 
     Stream& stream() noexcept { return connection->ends[end]; }

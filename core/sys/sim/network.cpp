@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "core/sys/sim/addresses.hpp"
 #include "core/sys/sim/trace.hpp"
 
 namespace hc::sys::sim {
@@ -11,27 +12,6 @@ namespace hc::sys::sim {
 namespace {
 
 using Family = Address::Family;
-
-bool is_wildcard(const Address& address) noexcept {
-    return std::ranges::all_of(address.ip, [](std::uint8_t byte) { return byte == 0; });
-}
-
-Address mapped(const Address& v4) noexcept {
-    Address out;
-    out.family = Family::v6;
-    out.port = v4.port;
-    out.ip[10] = out.ip[11] = 0xff;
-    std::copy_n(v4.ip.begin(), 4, out.ip.begin() + 12);
-    return out;
-}
-
-Address loopback(Family family) noexcept {
-    Address out;
-    out.family = family;
-    if (family == Family::v4) out.ip = {127, 0, 0, 1};
-    if (family == Family::v6) out.ip[15] = 1;
-    return out;
-}
 
 bool takes_v4(const Listener& listener) noexcept {
     return listener.address.family == Family::v6 && is_wildcard(listener.address) &&
@@ -87,8 +67,11 @@ std::uint16_t Network::draw_port() noexcept {
     for (;;) {
         const std::uint16_t port = next_port_;
         next_port_ = port == UINT16_MAX ? 32'768 : static_cast<std::uint16_t>(port + 1);
-        const bool taken = std::ranges::any_of(
-            listeners_, [&](const auto& listener) { return listener->address.port == port; });
+        const bool taken =
+            std::ranges::any_of(listeners_,
+                                [&](const auto& each) { return each->address.port == port; }) ||
+            std::ranges::any_of(udp_sockets_,
+                                [&](const auto& each) { return each->local.port == port; });
         if (!taken) return port;
     }
 }
@@ -134,6 +117,12 @@ Event Network::readiness(Socket socket) {
     if (entry == nullptr) return out;
     if (entry->listener) {
         out.readable = !entry->listener->waiting.empty();
+        return out;
+    }
+    if (entry->udp) {
+        out.readable = !entry->udp->inbox.empty();
+        out.writable = udp_has_room(*entry->udp);
+        out.failed = entry->udp->error != 0;
         return out;
     }
     const Stream& stream = entry->stream();
@@ -194,6 +183,7 @@ void Network::remove_file(const Address& address) noexcept {
 Result<Address> Network::local_address(Socket socket) {
     SocketEntry* entry = find(socket);
     if (entry == nullptr) return fail(system_error(EBADF, "asking for a socket's address"));
+    if (entry->udp) return entry->udp->local;
     return entry->listener ? entry->listener->address : entry->stream().local;
 }
 

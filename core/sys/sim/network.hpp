@@ -2,7 +2,8 @@
 //
 // A connection behaves as TCP does on Linux where the contract lets a caller see it: order of bytes
 // and ends, what a reset does, when an edge is reported, that closing with unread bytes resets.
-// Unix-domain sockets are the same with paths for addresses.
+// Unix-domain sockets are the same with paths for addresses. Datagrams arrive in order, each once,
+// unless the options say otherwise.
 #pragma once
 
 #include <map>
@@ -52,6 +53,13 @@ public:
     void close(Socket socket) noexcept override;
     void remove_file(const Address& address) noexcept override;
     Result<Address> local_address(Socket socket) override;
+    Result<Socket> bind_udp(const Address& address, const UdpOptions& options) override;
+    Result<void> connect_udp(Socket socket, const Address& peer) override;
+    Io send_udp(Socket socket, std::span<DatagramsOut> messages) override;
+    Io recv_udp(Socket socket, std::span<DatagramsIn> messages) override;
+    /// Knows literal addresses, "localhost" and what was added by add_name.
+    Result<std::vector<Address>> lookup(std::string_view host, std::uint16_t port) override;
+    bool lookup_waits() const noexcept override { return false; }
 
     // -- for the world, selectors and peers --------------------------------------------------
     /// connect() from an address of the caller's choice (its port 0: one is drawn).
@@ -65,6 +73,9 @@ public:
     /// `observer` is called, from the timeline, whenever the socket's readiness may have changed.
     void observe(Socket socket, std::function<void()> observer);
     std::intptr_t add_file(std::string content);
+    void add_name(std::string host, std::vector<Address> addresses) {
+        names_.insert_or_assign(std::move(host), std::move(addresses));
+    }
     void add_plain_file(std::string path) { plain_files_.insert(std::move(path)); }
     bool file_exists(const std::string& path) const {
         return plain_files_.contains(path) || socket_files_.contains(path);
@@ -98,6 +109,18 @@ private:
     void close_listener(Listener& listener);
     void remove(Socket socket) noexcept;
 
+    using SharedUdp = std::shared_ptr<UdpSocket>;
+    SharedUdp udp_for(const Address& to, const Address& from);
+    Io send_part(const SharedUdp& socket, const DatagramsOut& message, std::string_view part);
+    void transmit(const SharedUdp& socket, Packet packet);
+    bool arrive(const Packet& packet);
+    void bounce(const SharedUdp& socket);
+    void land(UdpSocket& socket, std::size_t bytes);
+    static void receive(UdpSocket& socket, DatagramsIn& message);
+    bool udp_has_room(const UdpSocket& socket) const noexcept {
+        return socket.flight_bytes < options_.datagram_flight_bytes_max;
+    }
+
     bool chance(std::uint32_t per_million) noexcept {
         return per_million != 0 && random_.below(1'000'000) < per_million;
     }
@@ -108,6 +131,8 @@ private:
     void changed(Socket socket);
     template <class... Parts>
     void trace(const Connection& connection, const Parts&... parts);
+    template <class... Parts>
+    void trace(const Packet& packet, const Parts&... parts);
 
     Timeline& timeline_;
     Options& options_;
@@ -117,10 +142,12 @@ private:
     std::uint16_t next_port_ = 32'768;
     std::map<std::intptr_t, SocketEntry> sockets_;
     std::vector<std::shared_ptr<Listener>> listeners_;
+    std::vector<SharedUdp> udp_sockets_;
     std::vector<Watcher*> watchers_;
     std::map<std::intptr_t, std::string> files_;
     std::set<std::string> socket_files_;
     std::set<std::string> plain_files_;
+    std::map<std::string, std::vector<Address>, std::less<>> names_;
 };
 
 } // namespace hc::sys::sim

@@ -32,6 +32,16 @@ struct Options {
     std::uint32_t stalls_per_million = 0;
     Duration stall_min = std::chrono::milliseconds(10);
     Duration stall_max = std::chrono::seconds(10);
+    /// Of a million datagrams, so many are lost, arrive twice, or are late by up to
+    /// datagram_delay_max, so that later ones overtake them.
+    std::uint32_t datagram_losses_per_million = 0;
+    std::uint32_t datagram_duplicates_per_million = 0;
+    std::uint32_t datagram_delays_per_million = 0;
+    Duration datagram_delay_max = std::chrono::milliseconds(20);
+    /// Bytes that a UDP socket holds unread; what arrives beyond is lost.
+    std::uint32_t datagram_inbox_bytes_max = 208 * 1024;
+    /// Bytes of a UDP socket that are on their way before `send_udp` takes no more.
+    std::uint32_t datagram_flight_bytes_max = 208 * 1024;
     /// Sockets open at once; beyond it `accept`, `connect` and `listen` answer EMFILE. A test may
     /// change it as it goes (World::options).
     std::uint32_t sockets_max = 1'000'000;

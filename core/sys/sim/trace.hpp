@@ -22,6 +22,15 @@ void Network::trace(const Connection& connection, const Parts&... parts) {
     options_.trace(timeline_.now(), line);
 }
 
+template <class... Parts>
+void Network::trace(const Packet& packet, const Parts&... parts) {
+    if (!options_.trace) return;
+    std::string line = "datagram from " + packet.from.to_string() + " to " + packet.to.to_string() +
+                       ", " + std::to_string(packet.bytes.size()) + ": ";
+    (append_part(line, parts), ...);
+    options_.trace(timeline_.now(), line);
+}
+
 inline std::string_view name_of_end(std::size_t end) noexcept {
     return end == 0 ? "client" : "server";
 }

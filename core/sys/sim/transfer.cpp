@@ -227,7 +227,10 @@ void Network::close_listener(Listener& listener) {
 void Network::reset(Socket socket) noexcept {
     SocketEntry* entry = find(socket);
     if (entry == nullptr) return;
-    if (entry->listener) {
+    if (entry->udp) {
+        entry->udp->socket = Socket::none;
+        std::erase(udp_sockets_, entry->udp);
+    } else if (entry->listener) {
         close_listener(*entry->listener);
     } else {
         abandon(entry->connection, entry->end);
@@ -238,7 +241,7 @@ void Network::reset(Socket socket) noexcept {
 void Network::close(Socket socket) noexcept {
     SocketEntry* entry = find(socket);
     if (entry == nullptr) return;
-    if (entry->listener || !entry->stream().inbox.empty()) {
+    if (entry->udp || entry->listener || !entry->stream().inbox.empty()) {
         reset(socket); // as TCP does when bytes were left unread
         return;
     }

@@ -57,6 +57,10 @@ public:
     Network& network() noexcept { return network_; }
     /// A file for `send_file`; gives its number.
     std::intptr_t add_file(std::string content) { return network_.add_file(std::move(content)); }
+    /// A host that `lookup` finds; the ports of the addresses do not count.
+    void add_name(std::string host, std::vector<Address> addresses) {
+        network_.add_name(std::move(host), std::move(addresses));
+    }
 
 private:
     Options options_;

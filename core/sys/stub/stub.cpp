@@ -32,6 +32,13 @@ Io StubSockets::send_file(Socket, std::intptr_t, std::uint64_t, std::uint64_t) {
     return unsupported_io;
 }
 Result<Address> StubSockets::local_address(Socket) { return unsupported(); }
+Result<Socket> StubSockets::bind_udp(const Address&, const UdpOptions&) { return unsupported(); }
+Result<void> StubSockets::connect_udp(Socket, const Address&) { return unsupported(); }
+Io StubSockets::send_udp(Socket, std::span<DatagramsOut>) { return unsupported_io; }
+Io StubSockets::recv_udp(Socket, std::span<DatagramsIn>) { return unsupported_io; }
+Result<std::vector<Address>> StubSockets::lookup(std::string_view, std::uint16_t) {
+    return unsupported();
+}
 
 Result<std::unique_ptr<Selector>> StubSystem::make_selector() { return unsupported(); }
 Result<void> StubSystem::entropy(std::span<std::byte>) { return unsupported(); }

@@ -34,6 +34,12 @@ public:
     void close(Socket) noexcept override {}
     void remove_file(const Address&) noexcept override {}
     Result<Address> local_address(Socket socket) override;
+    Result<Socket> bind_udp(const Address& address, const UdpOptions& options) override;
+    Result<void> connect_udp(Socket socket, const Address& peer) override;
+    Io send_udp(Socket socket, std::span<DatagramsOut> messages) override;
+    Io recv_udp(Socket socket, std::span<DatagramsIn> messages) override;
+    Result<std::vector<Address>> lookup(std::string_view host, std::uint16_t port) override;
+    bool lookup_waits() const noexcept override { return false; }
 };
 
 /// A clock that stands still.

@@ -14,7 +14,9 @@
 #include <ctime>
 
 #include "core/sys/unix/calls.hpp"
+#include "core/sys/unix/datagrams.hpp"
 #include "core/sys/unix/listening.hpp"
+#include "core/sys/unix/lookup.hpp"
 #include "core/sys/unix/signals.hpp"
 #include "core/sys/unix/socket_address.hpp"
 
@@ -250,6 +252,26 @@ Result<Address> UnixSockets::local_address(Socket socket) {
         return fail(system_error(errno, "asking for a socket's address"));
     }
     return from_kernel(name, length);
+}
+
+Result<Socket> UnixSockets::bind_udp(const Address& address, const UdpOptions& options) {
+    return bind_datagrams(address, options);
+}
+
+Result<void> UnixSockets::connect_udp(Socket socket, const Address& peer) {
+    return connect_datagrams(fd_of(socket), peer);
+}
+
+Io UnixSockets::send_udp(Socket socket, std::span<DatagramsOut> messages) {
+    return send_datagrams(fd_of(socket), messages);
+}
+
+Io UnixSockets::recv_udp(Socket socket, std::span<DatagramsIn> messages) {
+    return receive_datagrams(fd_of(socket), messages);
+}
+
+Result<std::vector<Address>> UnixSockets::lookup(std::string_view host, std::uint16_t port) {
+    return lookup_host(host, port);
 }
 
 } // namespace hc::sys

@@ -255,6 +255,30 @@ TEST(Send, FilesAreSentFromWhereTheyAre) {
     EXPECT_EQ(library.given_back, 2);
 }
 
+/// What was accepted is what arrives, however much larger the range is.
+TEST(Send, RangesOfFilesFromOtherThreadsLeaveTheCountAsItWas) {
+    Library library;
+    Narrow narrow;
+    House& house = narrow.house;
+    const std::intptr_t file = house.world.add_file(std::string(50'000, 'f'));
+    house.script.on_head = [](Exchange& exchange, Record&) {
+        EXPECT_EQ(exchange.respond(200, {}, "", {}), ErrorKind::ok);
+    };
+    auto peer = house.connect(last);
+    house.turn_for(1s);
+    Exchange& exchange = *house.record(0).exchange;
+    Chain range;
+    range.append_file(file, 0, 50'000, &library, 1);
+    ASSERT_TRUE(exchange.accept_remote(range.memory_size()));
+    EXPECT_EQ(exchange.send_arrived(range, {}), ErrorKind::ok);
+    ASSERT_TRUE(house.until([&] { return library.given_back == 1; }));
+    house.turn_for(1s); // and the end of its chunk
+    EXPECT_TRUE(exchange.accept_remote(9'999));
+    EXPECT_TRUE(exchange.accept_remote(1)) << "only what was accepted counts";
+    EXPECT_FALSE(exchange.accept_remote(1));
+    exchange.abort(0);
+}
+
 TEST(Send, AFileThatBecameShorterIsAReset) {
     Library library;
     House house;

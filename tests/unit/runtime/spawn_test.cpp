@@ -315,7 +315,7 @@ TEST_P(Spawn, MoreThanAQueueHolds) {
     EXPECT_EQ(run(Many::all()), 20'000);
 }
 
-// -- blocking -----------------------------------------------------------------------------------------
+// -- blocking -------------------------------------------------------------------------------------
 
 Task<int> asks_the_pool() {
     std::vector<JoinHandle<std::thread::id>> handles;
@@ -384,7 +384,7 @@ TEST_P(SpawnBlocking, WhatIsQueuedWhenTheRuntimeStopsIsCancelled) {
     EXPECT_EQ(*park_on(std::move(first)), 1);
 }
 
-// -- the end of a runtime -----------------------------------------------------------------------------
+// -- the end of a runtime -------------------------------------------------------------------------
 
 TEST_P(Spawn, TheEndOfTheRuntimeDestroysAllTasks) {
     auto alive = counter();
@@ -424,6 +424,37 @@ TEST_P(Spawn, AfterTheEndHandlesAreCancelled) {
     EXPECT_EQ(park_on(runtime_->spawn(give(1))).error().kind, ErrorKind::cancelled);
     const ErrorKind expected = GetParam().workers > 0 ? ErrorKind::state : ErrorKind::closed;
     EXPECT_EQ(runtime_->block_on(give(1)).error().kind, expected);
+}
+
+/// Keeps a worker until it is let go.
+class Keep final : public Message {
+public:
+    explicit Keep(std::shared_ptr<std::latch> go) : go_(std::move(go)) {}
+    void run(Worker&) override { go_->wait(); }
+
+private:
+    std::shared_ptr<std::latch> go_;
+};
+
+Task<void> lets_go(std::shared_ptr<std::latch> go) {
+    go->count_down();
+    co_return;
+}
+
+// One worker is kept by a message, whatever it was about to do: the other takes what is spawned.
+TEST(SpawnStress, AKeptWorkerKeepsNoWorkFromOthers) {
+    RuntimeOptions options;
+    options.workers = 2;
+    auto runtime = *Runtime::create(options);
+    ASSERT_TRUE(runtime->start().has_value());
+    for (int round = 0; round < 2'000; ++round) {
+        auto go = std::make_shared<std::latch>(1);
+        runtime->spawn(give(1)).detach(); // somebody is woken to search
+        runtime->worker(0).post(std::make_unique<Keep>(go));
+        runtime->spawn(give(1)).detach();
+        runtime->spawn(lets_go(go)).detach();
+        go->wait(); // hangs when worker 0 is waited for
+    }
 }
 
 // Tasks spawn, wake and end while their runtime is stopped at any moment.
@@ -466,7 +497,7 @@ TEST(SpawnStress, RuntimesEndInTheMiddleOfAnything) {
     }
 }
 
-// -- block_on -----------------------------------------------------------------------------------------
+// -- block_on -------------------------------------------------------------------------------------
 
 TEST_P(Spawn, BlockOnInsideItselfIsRefused) {
     struct Inside {

@@ -47,6 +47,14 @@ TEST(Stub, RefusesEverything) {
     expect_unsupported(sockets.send(Socket{3}, {&piece, 1}));
     expect_unsupported(sockets.send_file(Socket{3}, 4, 0, 1));
     expect_unsupported(sockets.local_address(Socket{3}));
+    DatagramsOut out{.bytes = "x", .to = &at};
+    DatagramsIn in{.into = bytes};
+    expect_unsupported(sockets.bind_udp(at, {}));
+    expect_unsupported(sockets.connect_udp(Socket{3}, at));
+    expect_unsupported(sockets.send_udp(Socket{3}, {&out, 1}));
+    expect_unsupported(sockets.recv_udp(Socket{3}, {&in, 1}));
+    expect_unsupported(sockets.lookup("localhost", 80));
+    EXPECT_FALSE(sockets.lookup_waits());
     sockets.shutdown_write(Socket{3});
     sockets.reset(Socket{3});
     sockets.close(Socket{3});

@@ -149,8 +149,8 @@ TEST_P(NotifyProperty, DoesWhatTheModelDoes) {
     for (int step = 0; step < 600; ++step) {
         const auto dice = random.below(12);
         if (dice < 3) {
-            entries.push_back({std::make_unique<Probe<Notify::Notified>>(notify.notified()), made,
-                               false});
+            entries.push_back(
+                {std::make_unique<Probe<Notify::Notified>>(notify.notified()), made, false});
         } else if (dice < 5) {
             notify.notify_one();
             one();

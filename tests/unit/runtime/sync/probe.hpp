@@ -27,13 +27,11 @@ private:
     std::atomic<int> wakes_{0};
     std::atomic<int> references_{0};
 
-    static constexpr WakerTable table{
-        [](void* data) {
-            ++static_cast<CountingWaker*>(data)->references_;
-            return data;
-        },
-        [](void* data) noexcept { ++static_cast<CountingWaker*>(data)->wakes_; },
-        [](void* data) noexcept { --static_cast<CountingWaker*>(data)->references_; }};
+    static CountingWaker& of(void* data) noexcept { return *static_cast<CountingWaker*>(data); }
+    static void* clone(void* data) { return ++of(data).references_, data; }
+    static void wake(void* data) noexcept { ++of(data).wakes_; }
+    static void drop(void* data) noexcept { --of(data).references_; }
+    static constexpr WakerTable table{&clone, &wake, &drop};
 };
 
 template <class T>
