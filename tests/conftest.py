@@ -12,6 +12,15 @@ os.environ.setdefault("HTTPCORE_BUILD_ROOT", str(SOURCE / "build" / "release"))
 sys.path.insert(0, str(SOURCE / "tests" / "support"))
 
 
+def pytest_collection_modifyitems(items):
+    if os.environ.get("HTTPCORE_IO"):
+        from programs import backend_refused
+
+        if backend_refused():
+            for item in items:
+                item.add_marker(pytest.mark.skip(reason=backend_refused()))
+
+
 @pytest.fixture
 def start():
     """start(name, *arguments): a program of examples on a free port; it ends with the test."""

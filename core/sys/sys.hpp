@@ -110,10 +110,11 @@ public:
     virtual Result<void> register_(Socket socket, Token token, Interest interest) = 0;
     /// Replaces token and interest; what is ready already is reported (again).
     virtual Result<void> reregister(Socket socket, Token token, Interest interest) = 0;
+    /// Nothing is reported of it any more, and nothing keeps the socket open when it is closed.
     virtual Result<void> deregister(Socket socket) = 0;
     /// Waits until something is ready, `wake` was called or `timeout` passed (nullopt: for ever;
-    /// zero: do not wait). Gives how many of `events` were filled; 0 on time-out or wake (or for no
-    /// reason). `events` must not be empty.
+    /// zero: do not wait). Gives how many of `events` were filled, one for each registration at
+    /// most; 0 on time-out or wake (or for no reason). `events` must not be empty.
     virtual Result<std::size_t> select(std::span<Event> events,
                                        std::optional<Duration> timeout) = 0;
     /// The same with a buffer that knows what is in it: `for (const Event& event : events)`.

@@ -5,8 +5,9 @@
  *   bench_h1_server pool      the same function as inline, on a thread of the server's pool
  *   bench_h1_server driven    no thread but this one: poll(), turn, consume, flush
  *
- * All options but the number of workers have their defaults: limits and timeouts are part of the
- * price. Prints its port; ends at SIGTERM. */
+ * All options but the number of workers have their defaults (and "runtime.io", when a second
+ * argument tells it): limits and timeouts are part of the price. Prints its port; ends at
+ * SIGTERM. */
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -73,11 +74,12 @@ static void* consumer(void* arg) {
     return NULL;
 }
 
-static void make(struct program* p, const char* mode) {
+static void make(struct program* p, const char* mode, const char* io) {
     hc_config* config = NULL;
     hc_error* error = NULL;
     must("hc_config_create", hc_config_create(&config));
     set(config, "runtime.workers", strcmp(mode, "driven") == 0 ? "0" : "1");
+    set(config, "runtime.io", io);
     set(config, "server.execution", strcmp(mode, "pool") == 0 ? "pool" : "inline");
     set(config, "listen.address", "127.0.0.1:0");
     hc_status status = hc_runtime_create(config, &p->runtime, &error);
@@ -135,10 +137,10 @@ static void wait_and_stop(const struct program* p, const sigset_t* signals) {
 }
 
 int main(int argc, char** argv) {
-    const char* mode = argc == 2 ? argv[1] : "";
+    const char* mode = argc == 2 || argc == 3 ? argv[1] : "";
     if (strcmp(mode, "inline") != 0 && strcmp(mode, "pool") != 0 && strcmp(mode, "queue") != 0 &&
         strcmp(mode, "driven") != 0) {
-        fprintf(stderr, "usage: %s inline|pool|queue|driven\n", argv[0]);
+        fprintf(stderr, "usage: %s inline|pool|queue|driven [auto|epoll|io_uring]\n", argv[0]);
         return 2;
     }
     sigset_t signals;
@@ -147,7 +149,7 @@ int main(int argc, char** argv) {
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
 
     struct program p = {NULL, NULL, NULL};
-    make(&p, mode);
+    make(&p, mode, argc == 3 ? argv[2] : "auto");
     print_port(&p);
     if (strcmp(mode, "driven") == 0) drive(&p, &signals);
     else wait_and_stop(&p, &signals);

@@ -108,7 +108,7 @@ def check_sizes(results: list[Result]) -> None:
 def bench_h1(args: argparse.Namespace) -> int:
     rounds, seconds = (3, 1) if args.quick else (5, args.seconds)
     known = [server.name for server in SERVERS]
-    names = known
+    names = [server.name for server in SERVERS if not server.on_request]
     if args.only:
         unknown = set(args.only) - set(known)
         if unknown:

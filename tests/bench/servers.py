@@ -87,6 +87,8 @@ class Server:
     find: Callable[[], Program]
     # A just-in-time compiler under valgrind is a measurement of the compiler.
     compiles: bool = False
+    # Measured only when it is named: no machine has to have what it needs.
+    on_request: bool = False
 
 
 @contextlib.contextmanager
@@ -129,10 +131,10 @@ def floor() -> Program:
     return Program(lambda _folder, _port: [program], version())
 
 
-def ours(mode: str) -> Callable[[], Program]:
+def ours(*arguments: str) -> Callable[[], Program]:
     def find() -> Program:
         program = built("bench_h1_server")
-        return Program(lambda _folder, _port: [program, mode], version())
+        return Program(lambda _folder, _port: [program, *arguments], version())
 
     return find
 
@@ -298,6 +300,8 @@ SERVERS = [
     Server("queue", "ours, answered by a thread that consumes a queue", ours("queue")),
     Server("pool", "ours, answered by a function on the server's pool of threads", ours("pool")),
     Server("driven", "ours, turned by the host's own poll loop", ours("driven")),
+    Server("inline-uring", "inline, on io_uring", ours("inline", "io_uring"), on_request=True),
+    Server("driven-uring", "driven, on io_uring", ours("driven", "io_uring"), on_request=True),
     Server("nginx", "`return 200`, one worker", nginx),
     Server("h2o", "a static file, one thread", h2o),
     Server("bun", "`Bun.serve`", bun, compiles=True),

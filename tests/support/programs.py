@@ -1,5 +1,6 @@
 """Starts the programs of examples and looks at them from outside."""
 
+import functools
 import os
 import re
 import selectors
@@ -15,6 +16,8 @@ from peer import Peer
 BUILD = Path(os.environ["HTTPCORE_BUILD_ROOT"])
 # A sanitizer's allocator keeps what is freed: then memory says nothing.
 SANITIZED = os.environ.get("HTTPCORE_SANITIZERS", "none") not in ("none", "")
+# The backend that this run is about, "" for the usual one; see tests/support/backend.hpp.
+IO = os.environ.get("HTTPCORE_IO", "")
 # Long enough for a machine that does much else; a test that passes never waits for it.
 PATIENCE = 60.0
 
@@ -30,13 +33,27 @@ def wait_until(condition, what, seconds=PATIENCE):
         time.sleep(0.005)
 
 
+@functools.cache
+def backend_refused():
+    """Why this machine or this build does not have the backend of this run; "" when it does."""
+    if not IO:
+        return ""
+    try:
+        Program("demo_server", "--port", "0").kill()
+    except AssertionError as why:
+        if "io_uring" in str(why):
+            return str(why)
+        raise
+    return ""
+
+
 class Program:
     """A server that prints its URL, once it listens, as its first line."""
 
     def __init__(self, name, *arguments, folder="c"):
         self.stderr = tempfile.TemporaryFile()  # noqa: SIM115  kill() closes it
         self.process = subprocess.Popen(
-            [BUILD / "examples" / folder / name, *arguments],
+            [BUILD / "examples" / folder / name, *arguments, *self._backend(name)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=self.stderr,
@@ -45,6 +62,11 @@ class Program:
         parts = urllib.parse.urlsplit(self.url)
         self.address = parts.path if parts.scheme == "unix" else (parts.hostname, parts.port)
         self.base = f"http://{parts.netloc or 'unix'}"
+
+    @staticmethod
+    def _backend(name):
+        # The other examples are as short as they can be and take no options.
+        return ["--set", f"runtime.io={IO}"] if IO and name == "demo_server" else []
 
     def _first_line(self):
         with selectors.DefaultSelector() as selector:

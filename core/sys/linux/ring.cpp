@@ -51,10 +51,14 @@ int setup(std::uint32_t entries, io_uring_params& params) noexcept {
 /// The ways to set a ring up, the best first; a kernel answers EINVAL to one that it does not know.
 std::array<std::uint32_t, 3> ways(bool one_thread) noexcept {
     constexpr std::uint32_t always = setup_cq_size | setup_clamp;
-    if (!one_thread) return {always | setup_submit_all, always, always};
-    // Disabled until the first enter, which makes its thread the one that may.
-    return {always | setup_submit_all | setup_single_issuer | setup_defer_taskrun | setup_disabled,
-            always | setup_submit_all | setup_coop_taskrun, always};
+    // What has completed is worked off when its thread enters the kernel the next time (at the
+    // latest at the next tick), instead of interrupting it: that costs more than the work.
+    constexpr std::uint32_t patient = always | setup_submit_all | setup_coop_taskrun;
+    // And not before it asks for it. Disabled until the first enter, which makes its thread the one
+    // that may.
+    constexpr std::uint32_t own =
+        always | setup_submit_all | setup_single_issuer | setup_defer_taskrun | setup_disabled;
+    return {one_thread ? own : patient, patient, always};
 }
 
 } // namespace

@@ -78,11 +78,12 @@ public:
         return cq_head_ == load(cq_tail_at_) ? nullptr : &cqes_[cq_head_ & cq_mask_];
     }
     void pop() noexcept { store(cq_head_at_, ++cq_head_); }
-    /// The first completion that `found` holds for, however many are in front of it.
+    /// The latest completion that `found` holds for, however many are in front of it.
     template <class Found>
     const io_uring_cqe* find(Found found) const noexcept {
-        for (std::uint32_t at = cq_head_; at != load(cq_tail_at_); ++at) {
-            if (found(cqes_[at & cq_mask_])) return &cqes_[at & cq_mask_];
+        for (std::uint32_t at = load(cq_tail_at_); at != cq_head_; --at) {
+            const io_uring_cqe& each = cqes_[(at - 1) & cq_mask_];
+            if (found(each)) return &each;
         }
         return nullptr;
     }

@@ -4,8 +4,9 @@
 // **A watch** is a poll operation in the kernel. An edge-triggered one is multishot: it completes
 // anew each time the socket is woken, until it is cancelled. A level-triggered one completes once
 // and is made anew by the next `select`, which reports what is ready then: so it repeats until the
-// caller has taken what there is. For the same reason its completion counts only in the `select` in
-// whose system call it came; one found from before may be out of date and is only made anew.
+// caller has taken what there is. For the same reason its completion counts as it is only in the
+// `select` in whose system call it came; of one found from before poll(2) says whether it still
+// holds.
 //
 //   idle --register--> queued --select--> armed --its last completion--> queued
 //     ^------------------ deregister --------'---- reregister -------------^
@@ -29,9 +30,9 @@
 // **Loop::host**: the host watches the ring's descriptor, which is readable while there are
 // completions. So whatever is queued goes to the kernel before the call that queued it returns,
 // the end of `select` included. A level-triggered watch that was ready then and is emptied later
-// leaves the descriptor readable for one turn that finds nothing. The kernel interrupts the thread
-// that handed an operation over to complete it, as a signal would: a wait of the host's may end
-// with EINTR.
+// leaves the descriptor readable for one turn that finds nothing. The kernel has the thread that
+// handed an operation over complete it, and ends its wait for that as for a signal: one of the
+// host's may end with EINTR.
 //
 // **Wakes** are as those of the Selector on epoll: the eventfd is watched edge-triggered and never
 // read, and `wake_pending_` merges them. Because it is never read, a watch that has to be made anew
@@ -50,13 +51,12 @@
 
 #include <algorithm>
 #include <atomic>
-#include <bit>
 #include <cerrno>
 #include <climits>
 #include <utility>
 
+#include "core/sys/linux/polling.hpp"
 #include "core/sys/linux/watches.hpp"
-#include "core/sys/unix/descriptor.hpp"
 
 namespace hc::sys {
 
@@ -65,35 +65,11 @@ namespace {
 // Numbers that the kernel's headers may be too old to name; see ring.cpp.
 constexpr std::uint8_t skip_success = 1U << 6;    // IOSQE_CQE_SKIP_SUCCESS, 5.17
 constexpr std::uint32_t cancel_by_file = 1U << 1; // IORING_ASYNC_CANCEL_FD, 5.19
-constexpr std::uint32_t poll_multishot = 1U << 0;
-constexpr std::uint32_t more_follow = 1U << 1;     // IORING_CQE_F_MORE
-constexpr std::uint32_t exclusive_wake = 1U << 28; // EPOLLEXCLUSIVE
+constexpr std::uint32_t more_follow = 1U << 1;    // IORING_CQE_F_MORE
 
-/// A descriptor of the selector itself, watched like an edge-triggered socket.
-struct Own {
-    Descriptor fd;
-    std::uint32_t mark;
-    std::uint32_t round = 0;
-    bool armed = false;
-};
-
-std::uint32_t bits_of(Interest interest) noexcept {
-    std::uint32_t bits = POLLERR | POLLHUP;
-    if (interest.readable) bits |= POLLIN;
-    if (interest.writable) bits |= POLLOUT;
-    if (interest.readable && !interest.exclusive) bits |= POLLRDHUP;
-    return bits;
-}
-
-void prepare_poll(io_uring_sqe& entry, int fd, std::uint32_t bits, bool multishot,
-                  std::uint64_t mark) noexcept {
-    entry.opcode = IORING_OP_POLL_ADD;
-    entry.fd = fd;
-    entry.len = multishot ? poll_multishot : 0;
-    // On big-endian machines the kernel swaps the halves.
-    entry.poll32_events = std::endian::native == std::endian::big ? std::rotl(bits, 16) : bits;
-    entry.user_data = mark;
-}
+/// A multishot operation that ends so often without having reported anything is of a file that has
+/// no readiness, /dev/null say. Where completions overflow, each time some of them do not end.
+constexpr std::uint8_t ends_max = 200;
 
 class UringSelector final : public Selector {
 public:
@@ -128,8 +104,13 @@ private:
     Result<void> check(Socket socket, Token token) const;
     void queue(int fd, Watch& watch) noexcept;
     void cancel(std::uint64_t mark) noexcept;
+    bool has_ended(std::uint64_t mark) const noexcept;
     bool still_watches(int fd) noexcept;
+    bool nothing_queued() const noexcept {
+        return first_ < 0 && wake_.armed && (timer_.armed || !timer_.fd);
+    }
 
+    int push() noexcept;
     bool fill() noexcept;
     bool fill(Own& own) noexcept;
     void take_back() noexcept;
@@ -139,9 +120,10 @@ private:
 
     Watch* present(std::uint64_t mark) noexcept;
     void drop_stale() noexcept;
-    void sweep(Batch& batch, bool fresh) noexcept;
+    std::size_t sweep(Batch& batch, bool fresh) noexcept;
     void drain(Batch& batch) noexcept;
     void take(const io_uring_cqe& done, Batch& batch, bool fresh) noexcept;
+    void take_level(int fd, Watch& watch, std::int32_t outcome, Batch& batch, bool fresh) noexcept;
     void take(Own& own, const io_uring_cqe& done, Batch& batch) noexcept;
     void report(int fd, Watch& watch, std::int32_t outcome, Batch& batch) const noexcept;
 
@@ -185,16 +167,26 @@ void UringSelector::queue(int fd, Watch& watch) noexcept {
 void UringSelector::cancel(std::uint64_t mark) noexcept {
     io_uring_sqe* entry = ring_->next();
     if (entry == nullptr) {
-        if (ring_->enter(0, std::nullopt) != 0) return;
+        (void)push();
         entry = ring_->next();
-        if (entry == nullptr) return;
+        if (entry == nullptr) return; // the kernel has no memory at all: it keeps the file open
     }
     // Unlike IORING_OP_POLL_REMOVE it also finds operations that are about to complete.
     entry->opcode = IORING_OP_ASYNC_CANCEL;
     entry->flags = skip_success;
     entry->fd = -1;
     entry->addr = mark;
-    entry->user_data = mark_of(0, mark_cancel);
+    entry->user_data = mark_of(static_cast<std::uint32_t>(mark >> 32), mark_cancel);
+}
+
+/// Whether the operation that was cancelled lets go of its file: it has completed for good, or the
+/// answer to its cancellation is that it has before.
+bool UringSelector::has_ended(std::uint64_t mark) const noexcept {
+    const std::uint64_t answer = mark_of(static_cast<std::uint32_t>(mark >> 32), mark_cancel);
+    return ring_->find([=](const io_uring_cqe& done) {
+        const bool last = (done.flags & more_follow) == 0;
+        return done.user_data == answer || (done.user_data == mark && last);
+    }) != nullptr;
 }
 
 /// Whether the armed watch of `fd` is of the file that `fd` names today. A socket that was closed
@@ -209,7 +201,7 @@ bool UringSelector::still_watches(int fd) noexcept {
     entry->fd = fd;
     entry->cancel_flags = cancel_by_file;
     entry->user_data = mark;
-    if (ring_->enter(0, std::nullopt) != 0) return true;
+    if (push() != 0) return true;
     const io_uring_cqe* answer =
         ring_->find([mark](const io_uring_cqe& done) { return done.user_data == mark; });
     return answer == nullptr || answer->res != -ENOENT;
@@ -225,10 +217,8 @@ Result<void> UringSelector::register_(Socket socket, Token token, Interest inter
         }
         cancel(watch.mark(fd));
     }
-    watch.token = token;
-    watch.interest = interest;
-    watch.watched = true;
     watch.armed = false;
+    watch.begin(token, interest);
     queue(fd, watch);
     return hand_over();
 }
@@ -241,8 +231,7 @@ Result<void> UringSelector::reregister(Socket socket, Token token, Interest inte
         return fail(system_error(ENOENT, "watching a socket"));
     }
     if (std::exchange(watch->armed, false)) cancel(watch->mark(fd));
-    watch->token = token;
-    watch->interest = interest;
+    watch->begin(token, interest);
     queue(fd, *watch);
     return hand_over();
 }
@@ -256,10 +245,16 @@ Result<void> UringSelector::deregister(Socket socket) {
         return fail(system_error(ENOENT, "ceasing to watch a socket"));
     }
     watch->watched = false;
-    if (std::exchange(watch->armed, false)) cancel(watch->mark(fd));
+    const bool armed = std::exchange(watch->armed, false);
+    if (armed) cancel(watch->mark(fd));
     // An earlier watch of it may be among those that wait to be cancelled.
     if (ring_->unsubmitted() == 0) return {};
-    const int code = ring_->enter(0, std::nullopt);
+    int code = push();
+    // Each call works off only some of what the kernel has put off.
+    constexpr int calls_max = 16;
+    for (int i = 0; armed && code == 0 && i < calls_max && !has_ended(watch->mark(fd)); ++i) {
+        code = ring_->enter(0, std::nullopt);
+    }
     drop_stale();
     // A kernel without memory or room for now takes it with the next call.
     if (code == 0 || code == EAGAIN || code == EBUSY || code == ENOMEM || code == EBADR) return {};
@@ -268,13 +263,24 @@ Result<void> UringSelector::deregister(Socket socket) {
 
 // -- to the kernel -------------------------------------------------------------------------------
 
+/// Hands over all submissions that there are, without waiting. 0 or an errno.
+int UringSelector::push() noexcept {
+    // The kernel stops at a submission that it refuses; the rest goes with another call.
+    for (std::uint32_t left = ring_->unsubmitted();;) {
+        const int code = ring_->enter(0, std::nullopt);
+        const std::uint32_t before = std::exchange(left, ring_->unsubmitted());
+        if (code != 0 || left == 0) return code;
+        if (left == before) return EAGAIN;
+    }
+}
+
 bool UringSelector::fill(Own& own) noexcept {
     if (own.armed || !own.fd) return true;
     io_uring_sqe* entry = ring_->next();
     if (entry == nullptr) return false;
     own.round = ++rounds_;
     own.armed = true;
-    prepare_poll(*entry, own.fd.get(), POLLIN, true, mark_of(own.round, own.mark));
+    prepare_poll(*entry, own.fd.get(), Interest::read(), true, mark_of(own.round, own.mark));
     return true;
 }
 
@@ -289,9 +295,8 @@ bool UringSelector::fill() noexcept {
             if (entry == nullptr) return false;
             watch.round = ++rounds_;
             watch.armed = true;
-            std::uint32_t bits = bits_of(watch.interest);
-            if (watch.interest.exclusive) bits |= exclusive_wake;
-            prepare_poll(*entry, fd, bits, watch.interest.edge, watch.mark(fd));
+            const bool multishot = watch.interest.edge || watch.patient;
+            prepare_poll(*entry, fd, watch.interest, multishot, watch.mark(fd));
         }
         watch.queued = false;
         first_ = watch.next;
@@ -341,7 +346,7 @@ Result<void> UringSelector::congested(int code, bool wait, std::optional<Duratio
         constexpr Duration pause = std::chrono::milliseconds(10);
         ring_->enter(1, timeout ? std::min(*timeout, pause) : pause, false);
     }
-    if (hosted_) wake(); // the host would not turn for what did not get there
+    if (hosted_ && !nothing_queued()) wake(); // the host would not turn for what did not get there
     return {};
 }
 
@@ -358,9 +363,7 @@ void UringSelector::watch_all_anew() noexcept {
 }
 
 Result<void> UringSelector::hand_over() {
-    if (!hosted_) return {};
-    const bool nothing = first_ < 0 && wake_.armed && (timer_.armed || !timer_.fd);
-    return nothing ? Result<void>{} : enter(false, std::nullopt);
+    return !hosted_ || nothing_queued() ? Result<void>{} : enter(false, std::nullopt);
 }
 
 // -- from the kernel -----------------------------------------------------------------------------
@@ -384,15 +387,17 @@ void UringSelector::drop_stale() noexcept {
     }
 }
 
-/// Takes completions while there is room for what they say. `fresh`: none is from before this
-/// select's system call.
-void UringSelector::sweep(Batch& batch, bool fresh) noexcept {
-    while (!batch.full()) {
+/// Takes completions while there is room for what they say, and gives how many. `fresh`: none is
+/// from before this select's system call.
+std::size_t UringSelector::sweep(Batch& batch, bool fresh) noexcept {
+    std::size_t taken = 0;
+    for (; !batch.full(); ++taken) {
         const io_uring_cqe* done = ring_->front();
-        if (done == nullptr) return;
+        if (done == nullptr) break;
         take(*done, batch, fresh);
         ring_->pop();
     }
+    return taken;
 }
 
 /// Takes in what the kernel has before anything is added to it: what is cancelled completes at
@@ -401,7 +406,7 @@ void UringSelector::sweep(Batch& batch, bool fresh) noexcept {
 void UringSelector::drain(Batch& batch) noexcept {
     sweep(batch, false);
     while (!batch.full() && (ring_->unsubmitted() > 0 || ring_->overflowed())) {
-        if (ring_->enter(0, std::nullopt) != 0) return;
+        if (push() != 0) return;
         sweep(batch, false);
     }
 }
@@ -416,13 +421,31 @@ void UringSelector::take(const io_uring_cqe& done, Batch& batch, bool fresh) noe
     watch->armed = (done.flags & more_follow) != 0;
     if (done.res == -ECANCELED) return queue(fd, *watch);
     if (!watch->interest.edge) {
-        queue(fd, *watch);
-        if (fresh) report(fd, *watch, done.res, batch);
-    } else if (!watch->armed && done.res >= 0) {
+        take_level(fd, *watch, done.res, batch, fresh);
+    } else if (watch->armed || done.res < 0) {
+        watch->ends = 0;
+        report(fd, *watch, done.res, batch);
+    } else if (++watch->ends < ends_max) {
         queue(fd, *watch); // which reports what is ready: now would be once too often
     } else {
-        report(fd, *watch, done.res, batch);
+        report(fd, *watch, -EPERM, batch);
     }
+}
+
+void UringSelector::take_level(int fd, Watch& watch, std::int32_t outcome, Batch& batch,
+                               bool fresh) noexcept {
+    if (outcome >= 0 && (static_cast<std::uint32_t>(outcome) & bits_of(watch.interest)) == 0) {
+        // The kernel tells that the peer has ended to those who did not ask as well, and would do
+        // so again at once. An operation that is multishot tells it only once.
+        watch.patient = true;
+        if (!watch.armed) queue(fd, watch);
+        return;
+    }
+    if (std::exchange(watch.armed, false)) cancel(watch.mark(fd));
+    watch.patient = false;
+    queue(fd, watch);
+    const bool old = !fresh && outcome >= 0;
+    report(fd, watch, old ? look(fd, watch.interest) : outcome, batch);
 }
 
 void UringSelector::take(Own& own, const io_uring_cqe& done, Batch& batch) noexcept {
@@ -443,11 +466,10 @@ void UringSelector::report(int fd, Watch& watch, std::int32_t outcome,
     const std::uint32_t asked = bits_of(watch.interest);
     // A descriptor that cannot be polled fails like a connection.
     std::uint32_t bits = outcome < 0 ? asked : static_cast<std::uint32_t>(outcome) & asked;
-    if (outcome >= 0 && (bits & (POLLERR | POLLHUP)) != 0) {
-        // The completion tells what its wake told, and an error's wake tells only of the error. It
-        // is the last event there is: so what else holds must be in it.
-        pollfd now{.fd = fd, .events = static_cast<short>(asked), .revents = 0};
-        if (::poll(&now, 1, 0) == 1) bits |= static_cast<std::uint32_t>(now.revents) & asked;
+    // The completion tells what its wake told, and an error's wake tells only of the error. It is
+    // the last event there is: so what else holds must be in it.
+    if (outcome > 0 && (bits & (POLLERR | POLLHUP)) != 0) {
+        bits |= static_cast<std::uint32_t>(look(fd, watch.interest));
     }
     if (bits == 0) return;
     if (watch.batch != batches_ || watch.place >= batch.filled) {
@@ -470,15 +492,17 @@ Result<std::size_t> UringSelector::select(std::span<Event> events,
     ++batches_;
     drain(batch);
     const bool wait = batch.empty() && !(timeout && timeout->count() <= 0);
+    std::size_t taken = 0;
     if (batch.empty() || (!batch.full() && first_ >= 0)) {
         if (auto entered = enter(wait, timeout); !entered) return fail(std::move(entered.error()));
-        sweep(batch, true);
+        taken = sweep(batch, true);
     }
-    if (wait && batch.empty() && first_ >= 0) {
-        // What ended the wait was the end of an operation; making it anew tells the news.
+    while (wait && batch.empty() && taken > 0) {
+        // What ended the wait were operations that ended: making them anew tells the news, and
+        // behind those that were cancelled there may be others.
         drain(batch);
         if (auto entered = enter(false, {}); !entered) return fail(std::move(entered.error()));
-        sweep(batch, true);
+        taken = sweep(batch, true);
     }
     if (auto handed = hand_over(); !handed) return fail(std::move(handed.error()));
     return batch.filled;
@@ -519,12 +543,19 @@ void UringSelector::set_deadline(Instant at) noexcept {
 /// takes its operations with it.
 UringSelector::~UringSelector() {
     if (ring_->forked()) return;
-    watches_.each([this](int fd, const Watch& watch) {
+    const auto pop_all = [this] {
+        std::size_t popped = 0;
+        for (; ring_->front() != nullptr; ++popped) ring_->pop();
+        return popped;
+    };
+    bool armed = false;
+    watches_.each([&](int fd, const Watch& watch) {
         if (!watch.armed) return;
-        if (ring_->front() != nullptr) ring_->pop();
+        armed = true;
+        pop_all();
         cancel(watch.mark(fd));
     });
-    if (ring_->unsubmitted() > 0) (void)ring_->enter(0, std::nullopt);
+    while (armed && push() == 0 && pop_all() > 0) {}
 }
 
 } // namespace

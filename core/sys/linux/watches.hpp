@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/sys/sys.hpp"
+#include "core/sys/unix/descriptor.hpp"
 
 namespace hc::sys {
 
@@ -29,14 +30,31 @@ struct Watch {
     std::uint32_t batch = 0; // the select that reported it last
     std::uint32_t place = 0; // and where among its events
     int next = -1;
+    std::uint8_t ends = 0; // of multishot operations in a row, with nothing between them
     Interest interest;
     bool watched = false;
     bool armed = false;
     bool queued = false;
+    bool patient = false; // level-triggered, but waits for a change: what it asks for is not there
 
+    void begin(Token with, Interest what) noexcept {
+        token = with;
+        interest = what;
+        ends = 0;
+        watched = true;
+        patient = false;
+    }
     std::uint64_t mark(int fd) const noexcept {
         return mark_of(round, static_cast<std::uint32_t>(fd));
     }
+};
+
+/// A descriptor of the selector itself, watched like an edge-triggered socket.
+struct Own {
+    Descriptor fd;
+    std::uint32_t mark;
+    std::uint32_t round = 0;
+    bool armed = false;
 };
 
 /// Watches by descriptor, in pages that are made as they are needed: descriptors are small numbers

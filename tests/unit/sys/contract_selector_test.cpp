@@ -151,6 +151,76 @@ TEST_P(SelectorContract, MoreReadyThanRoomLosesNothing) {
     }
 }
 
+TEST_P(SelectorContract, ARegistrationIsReportedOnceASelect) {
+    const Pair pair = make_pair();
+    ASSERT_TRUE(selector().register_(pair.server, 7, Interest::both().edge_triggered()));
+    EXPECT_TRUE(await(7).writable);
+    // Several things happen to the socket; another selector tells that the last one is there.
+    send_all(pair.client, "x");
+    EXPECT_TRUE(is_quiet(8));
+    send_all(pair.client, "y");
+    sockets().shutdown_write(pair.client);
+    auto waiting = make_selector();
+    ASSERT_TRUE(waiting->register_(pair.server, 1, Interest::read()));
+    await(*waiting, 1, read_closed);
+    for (std::size_t count = 1; count > 0;) {
+        Events<8> events;
+        count = selector().select(events, Duration::zero()).value();
+        EXPECT_LE(count, 1U);
+    }
+}
+
+TEST_P(SelectorContract, WhatWasTakenMeanwhileIsNotReported) {
+    constexpr Token pairs = 5;
+    std::array<Socket, pairs> servers{};
+    for (Token i = 0; i < pairs; ++i) {
+        const Pair pair = make_pair();
+        servers.at(i) = pair.server;
+        send_all(pair.client, "x");
+        auto waiting = make_selector();
+        ASSERT_TRUE(waiting->register_(pair.server, 1, Interest::read()));
+        await(*waiting, 1);
+        ASSERT_TRUE(selector().register_(pair.server, i, Interest::read()));
+    }
+    Events<1> events; // the others have to wait
+    ASSERT_EQ(selector().select(events, patience).value(), 1U);
+    for (const Socket server : servers) EXPECT_EQ(read(server, 1), "x");
+    for (Token i = 0; i < pairs; ++i) EXPECT_TRUE(is_quiet(i)) << i;
+}
+
+TEST_P(SelectorContract, WhatIsDeregisteredClosesAtOnce) {
+    for (const bool edge : {false, true}) {
+        for (const bool ready : {false, true}) {
+            const Pair pair = make_pair();
+            Interest interest = Interest::read();
+            interest.edge = edge;
+            ASSERT_TRUE(selector().register_(pair.server, 7, interest));
+            EXPECT_TRUE(is_quiet(7));
+            if (ready) send_all(pair.client, "x");
+            if (ready) EXPECT_EQ(read(pair.server, 1), "x");
+            ASSERT_TRUE(selector().reregister(pair.server, 8, interest));
+            ASSERT_TRUE(selector().deregister(pair.server));
+            close(pair.server);
+            EXPECT_EQ(read(pair.client), "") << "without another select";
+        }
+    }
+}
+
+TEST_P(SelectorContract, ASelectorLetsGoWhenItEnds) {
+    const Pair pair = make_pair();
+    const Socket listener = listen("127.0.0.1:0");
+    const Address at = address_of(listener);
+    auto other = make_selector();
+    ASSERT_TRUE(other->register_(pair.server, 1, Interest::both().edge_triggered()));
+    ASSERT_TRUE(other->register_(listener, 2, Interest::read()));
+    await(*other, 1);
+    other.reset();
+    close(pair.server);
+    EXPECT_EQ(read(pair.client), "");
+    close(listener);
+    EXPECT_NE(listen(at.to_string()), Socket::none);
+}
+
 TEST_P(SelectorContract, WrongRegistrationsAreRefused) {
     const Socket socket = make_pair().client;
     EXPECT_FALSE(selector().deregister(socket));
