@@ -446,8 +446,8 @@ typedef struct hc_server hc_server;
 
 /* Makes a runtime; `config` NULL for defaults. No thread is started.
  * "runtime.io" is what tells the runtime that sockets are ready: "epoll", "io_uring", or "auto",
- * today epoll. With io_uring the threads that make and turn a driven runtime may find a wait of
- * theirs in the kernel ended by EINTR, as by a signal.
+ * today epoll. With io_uring a wait in the kernel may end with EINTR, as by a signal, on threads
+ * that turn a driven runtime, and once on a thread that has made or released a runtime.
  * Errors: HC_E_LIMIT (64 runtimes exist in this process); HC_E_UNSUPPORTED ("io_uring", and this
  * build or this kernel does not have it, or forbids it: the message tells); HC_E_IO and others of
  * the system. */

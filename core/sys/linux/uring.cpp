@@ -132,6 +132,7 @@ private:
     int first_ = -1; // of the queued ones
     std::uint32_t rounds_ = 0;
     std::uint32_t batches_ = 0;
+    bool lost_ = false; // completions, and nothing was done about it yet
     Watches watches_;
     Own wake_;
     Own timer_{.fd = Descriptor(), .mark = mark_deadline}; // made by the first set_deadline
@@ -253,7 +254,7 @@ Result<void> UringSelector::deregister(Socket socket) {
     // Each call works off only some of what the kernel has put off.
     constexpr int calls_max = 16;
     for (int i = 0; armed && code == 0 && i < calls_max && !has_ended(watch->mark(fd)); ++i) {
-        code = ring_->enter(0, std::nullopt);
+        code = push();
     }
     drop_stale();
     // A kernel without memory or room for now takes it with the next call.
@@ -269,6 +270,7 @@ int UringSelector::push() noexcept {
     for (std::uint32_t left = ring_->unsubmitted();;) {
         const int code = ring_->enter(0, std::nullopt);
         const std::uint32_t before = std::exchange(left, ring_->unsubmitted());
+        if (code == EBADR) lost_ = true; // it is told once
         if (code != 0 || left == 0) return code;
         if (left == before) return EAGAIN;
     }
@@ -406,8 +408,7 @@ std::size_t UringSelector::sweep(Batch& batch, bool fresh) noexcept {
 void UringSelector::drain(Batch& batch) noexcept {
     sweep(batch, false);
     while (!batch.full() && (ring_->unsubmitted() > 0 || ring_->overflowed())) {
-        if (push() != 0) return;
-        sweep(batch, false);
+        if (push() != 0 || (sweep(batch, false) == 0 && ring_->unsubmitted() == 0)) return;
     }
 }
 
@@ -491,6 +492,7 @@ Result<std::size_t> UringSelector::select(std::span<Event> events,
     Batch batch{.events = events};
     ++batches_;
     drain(batch);
+    if (std::exchange(lost_, false)) watch_all_anew();
     const bool wait = batch.empty() && !(timeout && timeout->count() <= 0);
     std::size_t taken = 0;
     if (batch.empty() || (!batch.full() && first_ >= 0)) {

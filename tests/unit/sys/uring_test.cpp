@@ -195,6 +195,14 @@ TEST_P(Uring, WhatTheKernelLostIsWatchedAnew) {
     EXPECT_TRUE(is_quiet(*selector_));
     signal(later);
     EXPECT_EQ(gather(*selector_, 1).count(2), 1U);
+    // It is told once, to whatever call comes next.
+    const int other = descriptor(false);
+    ASSERT_TRUE(watch(*selector_, other, 3));
+    ASSERT_TRUE(is_quiet(*selector_));
+    faults.assign(1, {.code = EBADR});
+    ASSERT_TRUE(selector_->deregister(Socket{other}));
+    EXPECT_EQ(gather(*selector_, 2).size(), 2U) << "the two that are ready";
+    EXPECT_TRUE(is_quiet(*selector_));
     // A wake may have been lost as well.
     selector_->wake();
     faults.assign(1, {.code = EBADR});

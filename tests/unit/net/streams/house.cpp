@@ -21,6 +21,7 @@ const runtime::WakerTable WakeCount::table{&WakeCount::clone, &WakeCount::wake, 
 
 std::vector<HouseCase> simulated_houses() {
     std::vector<HouseCase> out;
+    if (hc::test::on_io_uring()) return out; // they are the same there
     out.push_back({"sim", 1, {}});
     for (std::uint64_t seed = 1; seed <= 8; ++seed) {
         auto options = sys::sim::Options::hostile();
@@ -42,10 +43,12 @@ void House::SetUp() {
     for (int i = 0; i < 2; ++i) {
         runtime::RuntimeOptions options;
         options.workers = 0;
-        options.system = &system();
+        options.system = world_.get(); // nullptr: the real one
+        options.io = hc::test::backend();
         runtimes_.push_back(std::move(*runtime::Runtime::create(options)));
         ASSERT_TRUE(runtimes_.back()->start());
     }
+    system_ = &worker().system();
     turn_all(); // this thread is both workers from now on
 }
 

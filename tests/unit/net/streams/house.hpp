@@ -18,6 +18,7 @@
 #include "core/runtime/runtime.hpp"
 #include "core/runtime/task.hpp"
 #include "core/sys/sim/world.hpp"
+#include "tests/unit/backend.hpp"
 
 namespace hc::net::test {
 
@@ -82,23 +83,37 @@ Task<Result<void>> write_all(Stream& stream, std::string text) {
     co_return Result<void>();
 }
 
-/// Counts how often it is woken, and how many wakers of it there are.
+/// Counts how often it is woken, and how many wakers of it there are; those may outlive it.
 class WakeCount {
+    struct State {
+        int wakes = 0;
+        int wakers = 0;
+        bool owned = true;
+    };
+    State& state_ = *new State;
+
 public:
-    runtime::Waker waker() {
-        ++wakers;
-        return {&table, this};
+    WakeCount() = default;
+    WakeCount(const WakeCount&) = delete;
+    WakeCount& operator=(const WakeCount&) = delete;
+    ~WakeCount() {
+        state_.owned = false;
+        if (wakers == 0) delete &state_;
     }
-    int wakes = 0;
-    int wakers = 0;
+    runtime::Waker waker() { return {&table, clone(&state_)}; }
+    int& wakes = state_.wakes;
+    int& wakers = state_.wakers;
 
 private:
     static void* clone(void* data) {
-        ++static_cast<WakeCount*>(data)->wakers;
+        ++static_cast<State*>(data)->wakers;
         return data;
     }
-    static void wake(void* data) noexcept { ++static_cast<WakeCount*>(data)->wakes; }
-    static void drop(void* data) noexcept { --static_cast<WakeCount*>(data)->wakers; }
+    static void wake(void* data) noexcept { ++static_cast<State*>(data)->wakes; }
+    static void drop(void* data) noexcept {
+        auto* state = static_cast<State*>(data);
+        if (--state->wakers == 0 && !state->owned) delete state;
+    }
     static const runtime::WakerTable table;
 };
 
@@ -112,7 +127,7 @@ inline std::string name_of(const testing::TestParamInfo<HouseCase>& info) {
     return info.param.name;
 }
 std::vector<HouseCase> simulated_houses();
-std::vector<HouseCase> all_houses(); // and the real system
+std::vector<HouseCase> all_houses(); // and the real system, with the backend of this run
 
 class House : public testing::TestWithParam<HouseCase> {
 protected:
@@ -120,7 +135,7 @@ protected:
     void TearDown() override;
 
     bool simulated() const { return world_ != nullptr; }
-    sys::System& system() { return simulated() ? *world_ : sys::native(); }
+    sys::System& system() { return *system_; }
     sys::sim::World& world() { return *world_; }
     Worker& worker(std::size_t index = 0) { return runtimes_.at(index)->worker(0); }
     runtime::Runtime& runtime(std::size_t index = 0) { return *runtimes_.at(index); }
@@ -153,6 +168,7 @@ private:
     void turn_all();
 
     std::unique_ptr<sys::sim::World> world_;
+    sys::System* system_ = nullptr;
     std::vector<std::unique_ptr<runtime::Runtime>> runtimes_;
     int left_ = 0;
 };

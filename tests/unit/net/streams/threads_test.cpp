@@ -26,6 +26,7 @@ private:
 std::unique_ptr<Runtime> start(std::uint32_t workers) {
     runtime::RuntimeOptions options;
     options.workers = workers;
+    options.io = hc::test::backend();
     auto runtime = std::move(*Runtime::create(options));
     EXPECT_TRUE(runtime->start());
     return runtime;
