@@ -134,33 +134,4 @@ Result<FutureValue<F>> Runtime::block_on(F future) {
     }
 }
 
-/// Holds the worker of a handle, so that neither it nor its runtime is destroyed meanwhile: their
-/// destruction waits for the instant this lives. Lock-free; any thread, any 64-bit value; empty
-/// when there is no such worker. See seat.hpp.
-class WorkerRef {
-public:
-    static WorkerRef of(std::uint64_t handle) noexcept {
-        Seat* seat = Seat::find(handle);
-        Worker* worker = seat == nullptr ? nullptr : seat->hold();
-        return worker == nullptr ? WorkerRef() : WorkerRef(*seat, worker);
-    }
-    WorkerRef(WorkerRef&& other) noexcept
-        : seat_(std::exchange(other.seat_, nullptr)),
-          worker_(std::exchange(other.worker_, nullptr)) {}
-    WorkerRef(const WorkerRef&) = delete;
-    WorkerRef& operator=(const WorkerRef&) = delete;
-    ~WorkerRef() {
-        if (seat_ != nullptr) seat_->let_go();
-    }
-    explicit operator bool() const noexcept { return worker_ != nullptr; }
-    Worker* operator->() const noexcept { return worker_; }
-    Worker& operator*() const noexcept { return *worker_; }
-
-private:
-    WorkerRef() = default;
-    WorkerRef(Seat& seat, Worker* worker) noexcept : seat_(&seat), worker_(worker) {}
-    Seat* seat_ = nullptr;
-    Worker* worker_ = nullptr;
-};
-
 } // namespace hc::runtime

@@ -112,4 +112,38 @@ private:
     SlotTable slots_;
 };
 
+/// Holds a worker, so that neither it nor its runtime is destroyed meanwhile: their destruction
+/// waits for the instant this lives. Lock-free; any thread; empty when nobody sits there.
+class WorkerRef {
+public:
+    WorkerRef() = default;
+    explicit WorkerRef(Seat& seat) noexcept : worker_(seat.hold()) {
+        if (worker_ != nullptr) seat_ = &seat;
+    }
+    /// The worker of a handle, which may be any 64-bit value.
+    static WorkerRef of(std::uint64_t handle) noexcept {
+        Seat* seat = Seat::find(handle);
+        return seat == nullptr ? WorkerRef() : WorkerRef(*seat);
+    }
+    WorkerRef(WorkerRef&& other) noexcept
+        : seat_(std::exchange(other.seat_, nullptr)),
+          worker_(std::exchange(other.worker_, nullptr)) {}
+    WorkerRef& operator=(WorkerRef other) noexcept {
+        std::swap(seat_, other.seat_);
+        std::swap(worker_, other.worker_);
+        return *this;
+    }
+    ~WorkerRef() {
+        if (seat_ != nullptr) seat_->let_go();
+    }
+    explicit operator bool() const noexcept { return worker_ != nullptr; }
+    Worker* get() const noexcept { return worker_; }
+    Worker* operator->() const noexcept { return worker_; }
+    Worker& operator*() const noexcept { return *worker_; }
+
+private:
+    Seat* seat_ = nullptr;
+    Worker* worker_ = nullptr;
+};
+
 } // namespace hc::runtime

@@ -46,14 +46,12 @@ public:
             obey();
         } else if (!posted_.exchange(true, std::memory_order_acq_rel)) {
             hold();
-            Worker* const held = seat_.hold();
-            if (held == &home_) {
+            if (const WorkerRef held(seat_); held.get() == &home_) {
                 home_.post_raw(*this);
             } else { // its worker is gone
                 end();
                 drop();
             }
-            if (held != nullptr) seat_.let_go();
         }
     }
 
@@ -140,32 +138,24 @@ Poll<void> Sleep::poll(Context& context) {
     return coop::spend(context) ? Poll<void>::ready() : pending;
 }
 
+/// The first poll since it was set.
 Poll<void> Sleep::begin(Context& context) {
-    Worker* const here = Worker::current();
-    if (home_ != nullptr && home_ != here) {
-        struct Held { // to the end of this block
-            Seat& seat;
-            Worker* const worker = seat.hold();
-            ~Held() {
-                if (worker != nullptr) seat.let_go();
-            }
-        } const held{*seat_};
-        if (held.worker == home_) return begin_at_home(context);
-        home_ = sched::Scheduler::home();
-        if (home_ == nullptr) return coop::spend(context) ? Poll<void>::ready() : pending;
-    } else if (home_ == nullptr) {
-        home_ = sched::Scheduler::home();
-        if (home_ == nullptr) return pending;
+    const Worker* const here = Worker::current();
+    Worker* home = home_;
+    WorkerRef held; // while it is armed
+    if (home != nullptr && home != here) {
+        held = WorkerRef(*seat_);
+        if (held.get() != home) home = nullptr; // it has gone
     }
-    seat_ = &detail::SleepNode::seat_of(*home_);
-    return begin_at_home(context);
-}
-
-Poll<void> Sleep::begin_at_home(Context& context) {
-    const bool here = Worker::current() == home_;
-    const Instant now = here ? home_->now() : home_->system().clock().now();
+    if (home == nullptr) home = sched::Scheduler::home();
+    if (home == nullptr) {
+        return home_ != nullptr && coop::spend(context) ? Poll<void>::ready() : pending;
+    }
+    home_ = home;
+    seat_ = &detail::SleepNode::seat_of(*home);
+    const Instant now = home == here ? home->now() : home->system().clock().now();
     if (now >= deadline_) return coop::spend(context) ? Poll<void>::ready() : pending;
-    node_ = new detail::SleepNode(*home_);
+    node_ = new detail::SleepNode(*home);
     (void)node_->fired().poll(context);
     node_->want(deadline_);
     return node_->fired().poll(context) ? Poll<void>::ready() : pending;

@@ -65,7 +65,6 @@ public:
 
 private:
     Poll<void> begin(Context& context);
-    Poll<void> begin_at_home(Context& context);
     void leave() noexcept;
 
     Instant deadline_;

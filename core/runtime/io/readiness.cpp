@@ -169,13 +169,12 @@ void SocketSource::let_go() noexcept {
     drop_waker(Direction::read);
     drop_waker(Direction::write);
     const bool at_home = Worker::current() == home_;
-    Seat& seat = seat_;
-    Worker* const held = at_home ? nullptr : seat.hold();
+    const WorkerRef held = at_home ? WorkerRef() : WorkerRef(seat_);
     switch (state_.exchange(State::released, std::memory_order_acq_rel)) {
     case State::watched:
         if (at_home) {
             leave(*home_);
-        } else if (held != nullptr) {
+        } else if (held) {
             hold();
             held->post(std::unique_ptr<Message>(&leave_));
         }
@@ -184,7 +183,6 @@ void SocketSource::let_go() noexcept {
     case State::posted:
     case State::released: break; // the message closes it
     }
-    if (held != nullptr) seat.let_go();
     drop();
 }
 
@@ -221,12 +219,9 @@ Result<WatchedSocket> WatchedSocket::make_beside(const WatchedSocket& other, sys
     SocketSource& beside = *other.source_;
     Worker* here = sched::Scheduler::home();
     if (here != nullptr && &here->sockets() == &beside.sockets_) return make(*here, socket);
-    Worker* const held = beside.seat_.hold();
+    const WorkerRef held(beside.seat_);
     // Not gone while somebody sits there: it is the home, and no later worker.
-    std::optional<WatchedSocket> made;
-    if (held != nullptr && (beside.look() & Ready::gone_bit) == 0) made = make_there(*held, socket);
-    if (held != nullptr) beside.seat_.let_go();
-    if (made) return std::move(*made);
+    if (held && (beside.look() & Ready::gone_bit) == 0) return make_there(*held, socket);
     beside.sockets_.close(socket);
     return fail(ended_error());
 }

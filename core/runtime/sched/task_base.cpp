@@ -21,18 +21,11 @@ constexpr WakerTable TaskBase::waker_table{&TaskBase::clone_waker, &TaskBase::wa
                                            &TaskBase::drop_waker};
 
 TaskBase::TaskBase(Reach reach, bool joined) noexcept
-    : state_(queued_bit | (joined ? joined_bit : 0)), refs_(joined ? 2 : 1), reach_(reach) {
+    : word_(joined), refs_(joined ? 2 : 1), reach_(reach) {
     std::construct_at(&waker_, &waker_table, this);
 }
 
 TaskBase::~TaskBase() {} // not waker_
-
-TaskState TaskBase::state() const noexcept {
-    const std::uint32_t now = state_.load(std::memory_order_acquire);
-    if ((now & complete_bit) != 0) return TaskState::done;
-    if ((now & running_bit) != 0) return TaskState::running;
-    return (now & queued_bit) != 0 ? TaskState::queued : TaskState::waiting;
-}
 
 // -- waking ---------------------------------------------------------------------------------------
 
@@ -42,28 +35,20 @@ void TaskBase::wake() noexcept {
     if (Worker* here = Worker::current(); here != nullptr && here->tasks().note_self_wake(*this)) {
         return;
     }
-    // Always written, also when the bit is set: the thread that clears it then sees what was done
-    // before this wake.
-    const std::uint32_t before = state_.fetch_or(queued_bit, std::memory_order_acq_rel);
-    if ((before & (queued_bit | running_bit | complete_bit)) == 0) schedule();
+    if (word_.wake()) schedule();
 }
 
 void TaskBase::abort() noexcept {
-    const std::uint32_t before =
-        state_.fetch_or(queued_bit | cancelled_bit, std::memory_order_acq_rel);
-    if ((before & (queued_bit | running_bit | complete_bit)) == 0) schedule();
+    if (word_.cancel()) schedule();
 }
 
-/// True: the home worker exists until its seat is let go. False: it has gone, and who sits there
-/// now, if anybody, is of a later runtime of the same number.
-bool TaskBase::hold_home() const noexcept {
-    Worker* held = seat_->hold();
-    if (held == nullptr) return false;
-    if (held == home_ && (scheduler_ == nullptr || &held->tasks().scheduler() == scheduler_)) {
-        return true;
-    }
-    seat_->let_go();
-    return false;
+/// Empty once the home worker has gone: who sits there now, if anybody, is of a later runtime of the
+/// same number.
+WorkerRef TaskBase::hold_home() const noexcept {
+    WorkerRef held(*seat_);
+    const bool at_home =
+        held.get() == home_ && (scheduler_ == nullptr || &held->tasks().scheduler() == scheduler_);
+    return at_home ? std::move(held) : WorkerRef();
 }
 
 /// This thread has set `queued` on an idle task: it holds the entry and finds a queue for it.
@@ -73,11 +58,8 @@ void TaskBase::schedule() noexcept {
         schedule_local(here);
     } else if (here != nullptr && &here->tasks().scheduler() == scheduler_) {
         here->tasks().push_woken(*this);
-    } else if (hold_home()) { // the scheduler outlives the workers
+    } else if (const WorkerRef held = hold_home(); !held || !scheduler_->inject(*this)) {
         // An idle task is still in its home's list, which ends it together with the rest.
-        if (!scheduler_->inject(*this)) discard_entry();
-        seat_->let_go();
-    } else {
         discard_entry();
     }
 }
@@ -85,15 +67,12 @@ void TaskBase::schedule() noexcept {
 void TaskBase::schedule_local(Worker* here) noexcept {
     if (here == home_) {
         here->tasks().push_local(*this);
-    } else if (!hold_home()) {
+    } else if (const WorkerRef held = hold_home(); !held) {
         discard_entry();
+    } else if (held->is_current()) { // one thread drives several workers
+        held->tasks().push_local(*this);
     } else {
-        if (seat_->is_current()) { // one thread drives several workers
-            home_->tasks().push_local(*this);
-        } else {
-            home_->post_raw(*this);
-        }
-        seat_->let_go();
+        held->post_raw(*this);
     }
 }
 
@@ -102,63 +81,23 @@ void TaskBase::schedule_local(Worker* here) noexcept {
 /// The entry was taken out of its queue. False: the task has ended, or is being ended; the entry is
 /// used up.
 bool TaskBase::start() noexcept {
-    std::uint32_t now = state_.load(std::memory_order_relaxed);
-    for (;;) {
-        if ((now & (complete_bit | orphan_bit)) != 0) {
-            discard_entry();
-            return false;
-        }
-        const std::uint32_t after = (now & ~queued_bit) | running_bit;
-        if (state_.compare_exchange_weak(now, after, std::memory_order_acq_rel,
-                                         std::memory_order_relaxed)) {
-            return true;
-        }
-    }
+    if (word_.start()) return true;
+    discard_entry();
+    return false;
 }
 
-/// The entry goes without a poll. What has not ended is idle again, and its home will end it.
 void TaskBase::discard_entry() noexcept {
-    std::uint32_t now = state_.load(std::memory_order_acquire);
-    for (;;) {
-        if ((now & complete_bit) != 0) { // an orphan: the entry holds the scheduler's reference
-            go_home();
-            return;
-        }
-        const std::uint32_t after = now & ~((now & orphan_bit) != 0 ? orphan_bit : queued_bit);
-        if (state_.compare_exchange_weak(now, after, std::memory_order_acq_rel,
-                                         std::memory_order_acquire)) {
-            return;
-        }
-    }
-}
-
-/// After a poll that was pending. True: it was woken meanwhile and the caller holds a new entry.
-/// Else the task must not be touched any more: it may run elsewhere.
-bool TaskBase::pause(bool yielded) noexcept {
-    if (!yielded) {
-        const std::uint32_t before = state_.fetch_sub(running_bit, std::memory_order_acq_rel);
-        return (before & queued_bit) != 0;
-    }
-    std::uint32_t now = state_.load(std::memory_order_relaxed);
-    while (!state_.compare_exchange_weak(now, (now & ~running_bit) | queued_bit,
-                                         std::memory_order_acq_rel, std::memory_order_relaxed)) {}
-    return true;
+    if (word_.discard()) go_home();
 }
 
 // -- the end --------------------------------------------------------------------------------------
 
 void TaskBase::complete() noexcept {
-    const std::uint32_t before =
-        state_.fetch_xor(running_bit | complete_bit, std::memory_order_acq_rel);
-    if ((before & joined_bit) == 0) drop_result(log());
+    const auto [joined, waited, orphan] = word_.complete();
+    if (!joined) drop_result(log());
     ended();
-    if ((before & joined_bit) != 0 && (before & join_waker_bit) != 0) {
-        join_waker_.wake();
-        // From here on it is the handle's to drop, or when that has gone this thread's.
-        const std::uint32_t now = state_.fetch_and(~join_waker_bit, std::memory_order_acq_rel);
-        if ((now & joined_bit) == 0) join_waker_ = Waker();
-    }
-    if ((before & orphan_bit) == 0) go_home();
+    if (waited) word_.wake_joiner();
+    if (!orphan) go_home();
 }
 
 void TaskBase::end_started(ErrorKind why) noexcept {
@@ -167,22 +106,9 @@ void TaskBase::end_started(ErrorKind why) noexcept {
 }
 
 bool TaskBase::try_end() noexcept {
-    std::uint32_t now = state_.load(std::memory_order_acquire);
-    for (;;) {
-        if ((now & complete_bit) != 0) return true;
-        std::uint32_t after = now | cancelled_bit;
-        if ((now & running_bit) != 0) {
-            after |= queued_bit;
-        } else {
-            after |= running_bit;
-            if ((now & queued_bit) != 0) after = (after & ~queued_bit) | orphan_bit;
-        }
-        if (state_.compare_exchange_weak(now, after, std::memory_order_acq_rel,
-                                         std::memory_order_acquire)) {
-            break;
-        }
-    }
-    if ((now & running_bit) != 0) return false;
+    using enum TaskWord<Waker>::Claim;
+    const auto claim = word_.claim();
+    if (claim != taken) return claim == ended;
     hold(); // an orphan's entry may go at any time once the task is complete
     end_started(ErrorKind::cancelled);
     drop();
@@ -201,9 +127,8 @@ void TaskBase::go_home() noexcept {
         drop();
     } else if (here != nullptr && &here->tasks().scheduler() == scheduler_) {
         home_->tasks().take_back(*this); // workers of one runtime outlive each other's threads
-    } else if (hold_home()) {
-        home_->tasks().take_back(*this);
-        seat_->let_go();
+    } else if (const WorkerRef held = hold_home()) {
+        held->tasks().take_back(*this);
     } else {
         drop();
     }
@@ -219,32 +144,8 @@ void TaskBase::deliver(Worker& worker) { worker.tasks().push_local(*this); }
 
 // -- the handle -----------------------------------------------------------------------------------
 
-bool TaskBase::poll_complete(Context& context) {
-    std::uint32_t now = state_.load(std::memory_order_acquire);
-    do {
-        if ((now & complete_bit) != 0) return true;
-        if ((now & join_waker_bit) == 0) break;
-        if (join_waker_.will_wake(context.waker())) return false;
-    } while (!state_.compare_exchange_weak(now, now & ~join_waker_bit, std::memory_order_acq_rel,
-                                           std::memory_order_acquire));
-    join_waker_ = context.waker();
-    now = state_.fetch_or(join_waker_bit, std::memory_order_acq_rel);
-    if ((now & complete_bit) == 0) return false;
-    state_.fetch_and(~join_waker_bit, std::memory_order_relaxed); // it was not seen
-    return true;
-}
-
 void TaskBase::leave() noexcept {
-    std::uint32_t now = state_.load(std::memory_order_acquire);
-    std::uint32_t after = 0;
-    do {
-        after = now & ~joined_bit;
-        if ((now & complete_bit) == 0) after &= ~join_waker_bit;
-    } while (!state_.compare_exchange_weak(now, after, std::memory_order_acq_rel,
-                                           std::memory_order_acquire));
-    if ((now & complete_bit) != 0) drop_result(LogSink{});
-    // While it is still being woken, whoever wakes it drops it.
-    if ((after & join_waker_bit) == 0) join_waker_ = Waker();
+    if (word_.leave()) drop_result(LogSink{});
     drop();
 }
 

@@ -1,30 +1,8 @@
 // TaskBase: what every spawned task has, whatever it computes: its state, its references, its place
 // in queues and who waits for its result.
 //
-// States. One atomic word, of these bits:
-//
-//   queued      An entry of the task is in a queue (or on its way into one): it will be polled. Set
-//               while it runs, it says that it has to be queued again.
-//   running     One thread polls it, or destroys its future.
-//   complete    The future is gone and the result is there. For ever.
-//   cancelled   It is not to be polled again: whoever would poll it destroys its future.
-//   orphan      It is being ended (or has ended) while an entry of it was in a queue.
-//   joined      A JoinHandle exists.
-//   join_waker  The handle's waker is in `join_waker_`.
-//
-//   idle --wake--> queued --start--> running --pending--> idle, or queued when woken meanwhile
-//                                       '----ready, or cancelled----> complete
-//   idle or queued --try_end--> running and cancelled (and orphan, when queued) --> complete
-//
-// References. `refs_` counts one for each waker, each handle, and one for the scheduler. Whoever
-// is named here holds the scheduler's, and passes it on by the change of state:
-//
-//   idle          the home worker's list of tasks
-//   queued        the entry in the queue
-//   running       the thread that polls; at the end it goes to the home worker, which unlinks the
-//                 task from its list and drops it
-//   orphan        the entry: who takes it out of the queue drops it when the task is complete. When
-//                 the ending thread finds the entry gone before it is through, it drops it itself.
+// Its states and who holds the scheduler's reference are told at the top of task_word.hpp. `refs_`
+// counts one reference for each waker, each handle, and one for the scheduler.
 //
 // Who may touch what
 //
@@ -35,9 +13,6 @@
 //                    them
 //   list links       the home worker's thread
 //   next_in_queue    whoever holds the entry
-//   join_waker_      the handle while the bit is not set; nobody writes it while it is set. The
-//                    thread that completes clears the bit when it has woken it, and when it finds
-//                    the handle gone by then it drops the waker
 //
 // A local task (spawn_local) is started and ended on its home worker's thread only; wakes from
 // other threads go there by the inbox. One that may run anywhere lies in the run queue of a worker,
@@ -54,12 +29,14 @@
 #include "core/base/intrusive_list.hpp"
 #include "core/base/log.hpp"
 #include "core/runtime/inbox.hpp"
+#include "core/runtime/sched/task_word.hpp"
 #include "core/runtime/waker.hpp"
 
 namespace hc::runtime {
 
 class Seat;
 class Worker;
+class WorkerRef;
 
 /// Unique in the process; 0 is no task.
 struct TaskId {
@@ -69,8 +46,6 @@ struct TaskId {
     /// Any thread: the first of `count` that nobody else gets.
     static TaskId take(std::uint64_t count) noexcept;
 };
-
-enum class TaskState : std::uint8_t { waiting, queued, running, done };
 
 namespace sched {
 
@@ -87,7 +62,7 @@ public:
 
     // -- any thread ---------------------------------------------------------------------------
     TaskId id() const noexcept { return id_; }
-    TaskState state() const noexcept;
+    TaskState state() const noexcept { return word_.state(); }
     void wake() noexcept;
     /// Asks for its end: its future is destroyed where it would have been polled next.
     void abort() noexcept;
@@ -101,11 +76,9 @@ public:
     bool try_end() noexcept;
 
     // -- the handle ---------------------------------------------------------------------------
-    bool is_complete() const noexcept {
-        return (state_.load(std::memory_order_acquire) & complete_bit) != 0;
-    }
+    bool is_complete() const noexcept { return word_.is_complete(); }
     /// True when complete; else the waker is kept.
-    bool poll_complete(Context& context);
+    bool poll_complete(const Context& context) { return word_.poll_complete(context.waker()); }
     /// The handle goes.
     void leave() noexcept;
 
@@ -126,9 +99,7 @@ protected:
     bool start() noexcept;
     void complete() noexcept;
     void end_started(ErrorKind why) noexcept;
-    bool is_cancelled() const noexcept {
-        return (state_.load(std::memory_order_relaxed) & cancelled_bit) != 0;
-    }
+    bool is_cancelled() const noexcept { return word_.is_cancelled(); }
 
 private:
     friend class TaskRunner;
@@ -136,20 +107,12 @@ private:
     friend class LocalQueue;
     friend class hc::IntrusiveList<TaskBase>;
 
-    static constexpr std::uint32_t queued_bit = 1;
-    static constexpr std::uint32_t running_bit = 2;
-    static constexpr std::uint32_t complete_bit = 4;
-    static constexpr std::uint32_t cancelled_bit = 8;
-    static constexpr std::uint32_t orphan_bit = 16;
-    static constexpr std::uint32_t joined_bit = 32;
-    static constexpr std::uint32_t join_waker_bit = 64;
-
-    bool pause(bool yielded) noexcept;
+    bool pause(bool yielded) noexcept { return word_.pause(yielded); }
     void schedule() noexcept;
     void schedule_local(Worker* here) noexcept;
     void discard_entry() noexcept;
     void go_home() noexcept;
-    bool hold_home() const noexcept;
+    WorkerRef hold_home() const noexcept;
     LogSink log() const noexcept;
 
     void run(Worker&) override {}
@@ -161,14 +124,13 @@ private:
     static void drop_waker(void* data) noexcept;
     static const WakerTable waker_table;
 
-    std::atomic<std::uint32_t> state_;
+    TaskWord<Waker> word_;
     std::atomic<std::uint32_t> refs_;
     const Reach reach_;
     TaskId id_;
     Worker* home_ = nullptr;
     Seat* seat_ = nullptr;           // the home worker's
     Scheduler* scheduler_ = nullptr; // for a task that may run anywhere
-    Waker join_waker_;
     // What a poll shows the task. It lives as long as the task and counts no reference, therefore
     // it is never destroyed.
     union {

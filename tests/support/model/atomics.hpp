@@ -190,6 +190,9 @@ public:
     }
     T fetch_add(T by, Order order) noexcept { return Base::fetch_add(by, weaker(order)); }
     T fetch_sub(T by, Order order) noexcept { return Base::fetch_sub(by, weaker(order)); }
+    T fetch_or(T bits, Order order) noexcept { return Base::fetch_or(bits, weaker(order)); }
+    T fetch_and(T bits, Order order) noexcept { return Base::fetch_and(bits, weaker(order)); }
+    T fetch_xor(T bits, Order order) noexcept { return Base::fetch_xor(bits, weaker(order)); }
     bool compare_exchange_weak(T& expected, T desired, Order success, Order failure) noexcept {
         return Base::compare_exchange_weak(expected, desired, weaker(success), weaker(failure));
     }
