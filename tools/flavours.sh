@@ -21,12 +21,14 @@ flavour_options() {
 
 # configure FLAVOUR: sets up its folder, or does nothing when it is as it should be.
 configure() {
-    local flavour=$1 dir=$root/build/$1 options log again=()
+    local flavour=$1 dir=$root/build/$1 options wanted log again=()
     need_packages "${packages_build[@]}" "${packages_test[@]}"
     [ "$flavour" != fuzz ] || need_packages "${packages_fuzz[@]}"
     venv=$(make_venv venv requirements.txt)
     options="$(flavour_options "$flavour") -Ddeps_prefix=$("$root/tools/deps.sh")"
-    [ "$(cat "$dir/.options" 2>/dev/null)" != "$venv $options" ] || return 0
+    # A folder keeps the defaults of when it was made, so it is made anew when they change.
+    wanted="$venv $options $(cksum <"$root/meson_options.txt")"
+    [ "$(cat "$dir/.options" 2>/dev/null)" != "$wanted" ] || return 0
     echo "-- configuring build/$flavour"
     [ ! -e "$dir/build.ninja" ] || again=(--wipe)
     log=$root/build/configure-$flavour.log
@@ -39,7 +41,7 @@ configure() {
         tail -25 "$log"
         return 1
     }
-    echo "$venv $options" >"$dir/.options"
+    echo "$wanted" >"$dir/.options"
 }
 
 # build FLAVOUR [TARGET]...

@@ -37,8 +37,8 @@ Instant clock_now() noexcept;
 /// Ready at a deadline. It belongs to a worker's timer wheel from its first poll on, that of the
 /// thread which polls it then; later it may be polled and destroyed on any thread. Destroying it
 /// cancels it. May be moved at any time but during a poll. A first poll on a thread that belongs to
-/// no runtime never becomes ready. Set anew when its runtime has gone, it belongs to that of whoever
-/// polls it next; where there is none it has ended.
+/// no runtime never becomes ready. Set anew when its runtime has gone, it belongs to that of
+/// whoever polls it next; where there is none it has ended.
 class Sleep {
 public:
     explicit Sleep(Instant deadline) noexcept : deadline_(deadline) {}

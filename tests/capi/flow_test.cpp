@@ -276,7 +276,7 @@ public:
         return whole;
     }
 
-    const std::string bytes = pattern(0, 3'000'000);
+    const std::string bytes = pattern(0, 8'000'000); // more than what the kernel takes
     Journal journal;
     std::atomic<std::size_t> loans{0};
 

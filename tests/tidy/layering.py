@@ -10,6 +10,8 @@ Rules
  3. Headers of a third-party library are for the layers named for it in THIRD_PARTY.
  4. Includes are written from the root ("core/base/result.hpp") and name a file that exists.
  5. A line has at most 100 columns, a file 600 lines, a function 70.
+ 6. A loop whose condition awaits has something in its body: GCC 12 keeps the condition's value of
+    one that has nothing over the coroutine's own memory.
 """
 
 import re
@@ -67,6 +69,7 @@ FILE_LINES_ALLOWED = {"capi/include/httpcore/httpcore.h": 1000}
 SOURCES = {".c", ".cpp", ".h", ".hpp"}
 TREES = ("core", "capi", "bindings", "examples", "tests")
 INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*(["<])([^">]+)[">]')
+EMPTY_LOOP = re.compile(r"\b(while|for) \(.*\bco_await\b.*\) \{\}$")
 # What may stand before a brace that opens a scope of functions, not a function.
 TEMPLATE = re.compile(r"\btemplate\s*<[^<>]*(?:<[^<>]*(?:<[^<>]*>[^<>]*)*>[^<>]*)*>")
 TYPE = re.compile(r"^\s*(?:typedef\s+)?(?:class|struct|union|enum)\b")
@@ -178,6 +181,8 @@ def check_file(root, file):
     for number, line in enumerate(lines, 1):
         if len(line) > COLUMNS_MAX:
             yield number, f"{len(line)} columns, more than {COLUMNS_MAX}"
+        if EMPTY_LOOP.search(line):
+            yield number, "a loop that awaits in its condition and has an empty body"
         match = INCLUDE.match(line)
         reason = check_include(root, path, match.group(1), match.group(2)) if match else None
         if reason:
@@ -263,6 +268,10 @@ CASES = {
     ),
     "a missing file": ({"core/base/b.cpp": '#include "core/base/a.hpp"\n'}, "does not exist"),
     "an unknown layer": ({"core/misc/a.cpp": "int a;\n"}, "no layer"),
+    "a loop that only awaits": (
+        {"core/base/a.cpp": "while (co_await queue.recv()) {}\n"},
+        "awaits in its condition",
+    ),
     "a long line": ({"core/base/a.cpp": "// " + "x" * 98 + "\n"}, "columns"),
     "a long file": ({"core/base/a.cpp": "int a;\n" * 601}, "601 lines"),
     "a long function": ({"core/base/a.cpp": LONG}, "a function of 73 lines"),

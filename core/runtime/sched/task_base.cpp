@@ -42,8 +42,8 @@ void TaskBase::abort() noexcept {
     if (word_.cancel()) schedule();
 }
 
-/// Empty once the home worker has gone: who sits there now, if anybody, is of a later runtime of the
-/// same number.
+/// Empty once the home worker has gone: who sits there now, if anybody, is of a later runtime of
+/// the same number.
 WorkerRef TaskBase::hold_home() const noexcept {
     WorkerRef held(*seat_);
     const bool at_home =
