@@ -187,7 +187,6 @@ TEST(Watch, ATaskWithoutBudgetHasSeenNothing) {
 }
 
 Task<int> newest_at_the_end(watch::Receiver<int> receiver) {
-    // Named: GCC 12 miscompiles an await that is a bare condition in a body without variables.
     while (const auto changed = co_await receiver.changed()) {}
     co_return *receiver.borrow();
 }
