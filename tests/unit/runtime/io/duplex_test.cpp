@@ -247,7 +247,7 @@ Task<void> send_numbers(DuplexStream* to, std::size_t count, std::uint64_t seed)
     for (std::size_t sent = 0; sent < count;) {
         std::string piece;
         for (std::size_t i = 1 + random.below(50); i > 0 && sent < count; --i) piece += nth(sent++);
-        if (const auto sent = co_await write_all(*to, piece); !sent) co_return;
+        if (const auto taken = co_await write_all(*to, piece); !taken) co_return;
     }
     (void)co_await shutdown(*to);
 }
