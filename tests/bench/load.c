@@ -171,8 +171,7 @@ static void print_latencies(uint64_t* latencies, uint64_t n, uint64_t late) {
     printf("{\"answers\": %llu, \"p50_us\": %.1f, \"p90_us\": %.1f, \"p99_us\": %.1f, "
            "\"max_us\": %.1f, \"late\": %llu}\n",
            (unsigned long long)n, quantile_us(latencies, n, 0.5), quantile_us(latencies, n, 0.9),
-           quantile_us(latencies, n, 0.99), quantile_us(latencies, n, 1),
-           (unsigned long long)late);
+           quantile_us(latencies, n, 0.99), quantile_us(latencies, n, 1), (unsigned long long)late);
 }
 
 /* `late` counts the requests that left more than 50 us after they were due: because no connection

@@ -198,8 +198,8 @@ def render(all_models: list[Model], rows: list[Hello], args: argparse.Namespace)
         *map(hello_row, rows),
         "",
         "A request that takes no time, as in the table of `./dev bench h1`: CPU (user + system) of "
-        f"the server, {figures.CONNECTIONS} connections, by wrk, median; and user-space instructions, by "
-        "callgrind. With queue and pool the threads share one CPU.",
+        f"the server, {figures.CONNECTIONS} connections, by wrk, median; and user-space "
+        "instructions, by callgrind. With queue and pool the threads share one CPU.",
     ]
     failed = [f"- {one.name}: {one.failure}" for one in (*all_models, *rows) if one.failure]
     if failed:

@@ -16,6 +16,7 @@
 #include "core/runtime/runtime.hpp"
 #include "core/runtime/task.hpp"
 #include "core/runtime/worker.hpp"
+#include "tests/unit/backend.hpp"
 #include "tests/unit/runtime/sync/probe.hpp"
 
 namespace hc::runtime::test {
@@ -27,6 +28,7 @@ public:
     explicit Crew(std::uint32_t workers = 2) {
         RuntimeOptions options;
         options.workers = workers;
+        options.io = hc::test::backend();
         runtime_ = std::move(*Runtime::create(options));
         EXPECT_TRUE(runtime_->start().has_value());
     }
