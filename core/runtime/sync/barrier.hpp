@@ -37,7 +37,7 @@ public:
 
 private:
     const std::size_t parties_;
-    std::mutex mutex_;
+    sync_detail::ShortMutex mutex_;
     std::size_t arrived_ = 0; // those in line
     sync_detail::WaitLine line_;
 };

@@ -120,7 +120,7 @@ public:
         return last;
     }
 
-    std::mutex& mutex() noexcept { return mutex_; }
+    sync_detail::ShortMutex& mutex() noexcept { return mutex_; }
     sync_detail::WaitLine& line() noexcept { return line_; }
     std::size_t receivers() noexcept {
         const std::lock_guard lock(mutex_);
@@ -143,7 +143,7 @@ private:
     }
 
     std::atomic<std::size_t> senders_{1};
-    std::mutex mutex_;
+    sync_detail::ShortMutex mutex_;
     std::vector<Slot> ring_;
     std::uint64_t tail_ = 0; // the position of the next value
     std::size_t receivers_ = 1;

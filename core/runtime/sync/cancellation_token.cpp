@@ -29,7 +29,7 @@ struct CancellationToken::Node : ListNode {
     Node* const parent; // a counted reference, or none
     std::atomic<std::size_t> refs{1};
     std::atomic<bool> cancelled{false};
-    std::mutex mutex;
+    sync_detail::ShortMutex mutex;
     sync_detail::WaitLine line;
     IntrusiveList<Node> children;
 };

@@ -157,13 +157,13 @@ private:
         return takers_.take_first(Verdict::granted);
     }
     /// An item that nobody else has. Releases the mutex and wakes.
-    void take(std::optional<T>& into, std::unique_lock<std::mutex>& lock) noexcept {
+    void take(std::optional<T>& into, std::unique_lock<ShortMutex>& lock) noexcept {
         into.emplace(std::move(items_.front()));
         items_.pop();
         free_room(lock);
     }
     /// After a place became free or an item went. Releases the mutex and wakes.
-    void free_room(std::unique_lock<std::mutex>& lock) noexcept {
+    void free_room(std::unique_lock<ShortMutex>& lock) noexcept {
         if (drained()) return takers_.take_all(Verdict::closed, lock);
         Waker sender;
         if (!rooms_.empty()) {
@@ -176,7 +176,7 @@ private:
 
     const std::size_t capacity_;
     std::atomic<std::size_t> senders_{1};
-    std::mutex mutex_;
+    ShortMutex mutex_;
     bool closed_ = false;
     bool abandoned_ = false;
     std::size_t reserved_ = 0;

@@ -55,7 +55,7 @@ private:
     void set_state(std::uint64_t state) noexcept;
 
     std::atomic<std::uint64_t> word_{empty};
-    std::mutex mutex_;
+    sync_detail::ShortMutex mutex_;
     sync_detail::WaitLine line_;
 };
 

@@ -24,7 +24,8 @@ void Semaphore::hand_out(std::size_t permits) noexcept {
 
 /// Adds `permits` and gives to the first in line what they can have, until one cannot. `waiting` is
 /// set, and `lock` holds the mutex until this returns or wakes somebody.
-void Semaphore::serve(std::unique_lock<std::mutex>& lock, std::size_t permits) noexcept {
+void Semaphore::serve(std::unique_lock<sync_detail::ShortMutex>& lock,
+                      std::size_t permits) noexcept {
     WakeBatch batch;
     for (;;) {
         // Acquires what came with the permits that are there; nobody else writes meanwhile.

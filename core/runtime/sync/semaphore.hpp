@@ -88,10 +88,10 @@ private:
         return false;
     }
     void hand_out(std::size_t permits) noexcept;
-    void serve(std::unique_lock<std::mutex>& lock, std::size_t permits) noexcept;
+    void serve(std::unique_lock<sync_detail::ShortMutex>& lock, std::size_t permits) noexcept;
 
     std::atomic<std::size_t> word_;
-    std::mutex mutex_;
+    sync_detail::ShortMutex mutex_;
     sync_detail::WaitLine line_; // of Wait
 };
 

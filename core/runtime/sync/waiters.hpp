@@ -22,6 +22,7 @@
 #include <utility>
 
 #include "core/base/intrusive_list.hpp"
+#include "core/runtime/sync/short_mutex.hpp"
 #include "core/runtime/waker.hpp"
 
 namespace hc::runtime::sync_detail {
@@ -81,7 +82,7 @@ public:
     /// Takes everybody out and wakes them. `lock` holds the mutex, and does not any more when this
     /// returns; it is let go and taken again when they are many. Nobody waits through that: each
     /// has its verdict before the first is woken.
-    void take_all(Verdict verdict, std::unique_lock<std::mutex>& lock) noexcept {
+    void take_all(Verdict verdict, std::unique_lock<ShortMutex>& lock) noexcept {
         if (line_.empty()) return lock.unlock();
         IntrusiveList<Waiter> taken;
         taken.splice_back(line_);

@@ -74,7 +74,7 @@ public:
     }
     std::uint64_t version() const noexcept { return version_.load(std::memory_order_acquire); }
     std::mutex& writers() noexcept { return writers_; }
-    std::mutex& mutex() noexcept { return mutex_; }
+    sync_detail::ShortMutex& mutex() noexcept { return mutex_; }
     // Under the mutex.
     bool is_closed() const noexcept { return closed_; }
     std::size_t receivers() const noexcept { return receivers_; }
@@ -85,7 +85,7 @@ private:
     std::atomic<std::uint64_t> version_{0};
     std::atomic<std::size_t> senders_{1};
     std::mutex writers_;
-    std::mutex mutex_;
+    sync_detail::ShortMutex mutex_;
     std::shared_ptr<T> value_;
     std::size_t receivers_ = 1;
     bool closed_ = false;
