@@ -1,0 +1,32 @@
+// Context: everything about TLS that connections share.
+#pragma once
+
+#include <memory>
+
+#include "core/base/result.hpp"
+#include "core/tls/settings.hpp"
+
+struct ssl_ctx_st;
+
+namespace hc::tls {
+
+/// Immutable once made; copies share. Any thread. A connection keeps the context it began with, so
+/// new certificates come by a new context for the connections to come.
+class Context {
+public:
+    /// `invalid` for whatever of the settings cannot be used, a certificate too weak included.
+    static Result<Context> server(const ServerSettings& settings);
+    static Result<Context> client(const ClientSettings& settings);
+
+    bool is_server() const noexcept;
+    /// The default certificate's; for Engine.
+    ssl_ctx_st* native() const noexcept;
+
+private:
+    struct State;
+    explicit Context(std::shared_ptr<const State> state) noexcept : state_(std::move(state)) {}
+    static Result<void> use(ssl_ctx_st& context, const Credentials& credentials);
+    std::shared_ptr<const State> state_;
+};
+
+} // namespace hc::tls

@@ -1,0 +1,235 @@
+#include "core/tls/engine.hpp"
+
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "core/tls/ossl.hpp"
+
+namespace hc::tls {
+
+struct Engine::State {
+    State(Context with, Wire& to) noexcept : context(std::move(with)), wire(to) {}
+
+    Context context; // kept for its callbacks
+    Wire& wire;
+    std::string_view input;
+    bool input_ended = false;
+    bool failed = false;
+    Error error;
+    SslPtr ssl; // last: its end may still write
+
+    Progress outcome_of(int result, std::string_view doing);
+    void note(std::string_view doing, int kind);
+
+    // A BIO whose two ends are this: OpenSSL reads straight from what was fed and hands each record
+    // to the wire.
+    static State& of(BIO* bio) noexcept { return *static_cast<State*>(BIO_get_data(bio)); }
+    static int read(BIO* bio, char* into, std::size_t size, std::size_t* got) noexcept;
+    static int write(BIO* bio, const char* bytes, std::size_t size, std::size_t* written);
+    static long control(BIO* bio, int command, long number, void* data) noexcept;
+    static const BIO_METHOD* bio_method() noexcept;
+};
+
+int Engine::State::read(BIO* bio, char* into, std::size_t size, std::size_t* got) noexcept {
+    BIO_clear_retry_flags(bio);
+    State& state = of(bio);
+    *got = std::min(size, state.input.size());
+    if (*got == 0) {
+        if (!state.input_ended) BIO_set_retry_read(bio);
+        return 0;
+    }
+    std::memcpy(into, state.input.data(), *got);
+    state.input.remove_prefix(*got);
+    return 1;
+}
+int Engine::State::write(BIO* bio, const char* bytes, std::size_t size, std::size_t* written) {
+    BIO_clear_retry_flags(bio);
+    of(bio).wire.send_ciphertext({bytes, size});
+    *written = size;
+    return 1;
+}
+long Engine::State::control(BIO* bio, int command, long, void*) noexcept {
+    if (command == BIO_CTRL_FLUSH) return 1;
+    if (command != BIO_CTRL_EOF) return 0;
+    return of(bio).input_ended && of(bio).input.empty() ? 1 : 0;
+}
+const BIO_METHOD* Engine::State::bio_method() noexcept {
+    static const BIO_METHOD* const method = [] {
+        BIO_METHOD* made = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "httpcore");
+        if (made != nullptr) {
+            BIO_meth_set_read_ex(made, &State::read);
+            BIO_meth_set_write_ex(made, &State::write);
+            BIO_meth_set_ctrl(made, &State::control);
+        }
+        return made;
+    }();
+    return method;
+}
+
+namespace {
+
+/// A host's name is what the certificate must be for; an address is never told to the server (RFC
+/// 6066 section 3).
+bool expect(SSL& ssl, const std::string& host) {
+    X509_VERIFY_PARAM* wanted = SSL_get0_param(&ssl);
+    X509_VERIFY_PARAM_set_hostflags(wanted, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    if (X509_VERIFY_PARAM_set1_ip_asc(wanted, host.c_str()) == 1) return true;
+    ERR_clear_error();
+    return !host.empty() && X509_VERIFY_PARAM_set1_host(wanted, host.c_str(), host.size()) == 1 &&
+           SSL_set_tlsext_host_name(&ssl, host.c_str()) == 1;
+}
+
+} // namespace
+
+// -- life -----------------------------------------------------------------------------------------
+
+Engine::Engine(std::unique_ptr<State> state) noexcept : state_(std::move(state)) {}
+Engine::Engine(Engine&&) noexcept = default;
+Engine& Engine::operator=(Engine&&) noexcept = default;
+Engine::~Engine() = default;
+
+Result<Engine> Engine::make(const Context& context, Wire& wire, const std::string* host) {
+    if (context.is_server() != (host == nullptr)) {
+        return fail(user_error(ErrorKind::invalid, "the TLS context is for the other end"));
+    }
+    auto state = std::make_unique<State>(context, wire);
+    state->ssl.reset(SSL_new(context.native()));
+    const BIO_METHOD* method = State::bio_method();
+    BIO* bio = state->ssl == nullptr || method == nullptr ? nullptr : BIO_new(method);
+    if (bio == nullptr) return fail(ErrorKind::no_memory, "no memory for a TLS connection");
+    BIO_set_data(bio, state.get());
+    BIO_set_init(bio, 1);
+    SSL_set_bio(state->ssl.get(), bio, bio);
+    if (host == nullptr) {
+        SSL_set_accept_state(state->ssl.get());
+    } else {
+        SSL_set_connect_state(state->ssl.get());
+        if (!expect(*state->ssl, *host)) {
+            return fail(noted_error(ErrorKind::invalid, Origin::user, "the host's name"));
+        }
+    }
+    return Engine(std::move(state));
+}
+
+Result<Engine> Engine::server(const Context& context, Wire& wire) {
+    return make(context, wire, nullptr);
+}
+Result<Engine> Engine::client(const Context& context, Wire& wire, const std::string& host) {
+    return make(context, wire, &host);
+}
+
+// -- bytes ----------------------------------------------------------------------------------------
+
+void Engine::feed(std::string_view ciphertext) noexcept { state_->input = ciphertext; }
+void Engine::feed_end() noexcept { state_->input_ended = true; }
+std::string_view Engine::unread() const noexcept { return state_->input; }
+
+void Engine::State::note(std::string_view doing, int kind) {
+    failed = true;
+    input = {};
+    const long verdict = SSL_get_verify_result(ssl.get());
+    const auto reason = ERR_GET_REASON(ERR_peek_error());
+    const bool cut_off =
+        reason == SSL_R_UNEXPECTED_EOF_WHILE_READING || (kind == SSL_ERROR_SYSCALL && input_ended);
+    if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verdict != X509_V_OK) {
+        ERR_clear_error();
+        error = peer_error(ErrorKind::permission,
+                           std::string("the peer's certificate: ") +
+                               X509_verify_cert_error_string(verdict),
+                           verdict);
+    } else if (cut_off) {
+        ERR_clear_error();
+        error = peer_error(ErrorKind::reset, "the peer ended the connection without notice of TLS");
+    } else {
+        error = noted_error(ErrorKind::protocol, Origin::peer, doing);
+    }
+}
+
+Progress Engine::State::outcome_of(int result, std::string_view doing) {
+    if (result == 1) return Progress::done;
+    switch (const int kind = SSL_get_error(ssl.get(), result)) {
+    case SSL_ERROR_WANT_READ: return Progress::wants_input;
+    case SSL_ERROR_ZERO_RETURN: return Progress::ended;
+    default: note(doing, kind); return Progress::failed;
+    }
+}
+
+Progress Engine::handshake() {
+    if (state_->failed) return Progress::failed;
+    ERR_clear_error();
+    return state_->outcome_of(SSL_do_handshake(state_->ssl.get()), "the TLS handshake");
+}
+
+bool Engine::is_established() const noexcept {
+    return !state_->failed && SSL_is_init_finished(state_->ssl.get()) == 1;
+}
+
+Progress Engine::read(std::span<char> into, std::size_t& got) {
+    got = 0;
+    if (state_->failed) return Progress::failed;
+    ERR_clear_error();
+    const int result = SSL_read_ex(state_->ssl.get(), into.data(), into.size(), &got);
+    return state_->outcome_of(result, "reading TLS");
+}
+
+Progress Engine::write(std::string_view plaintext) {
+    if (state_->failed) return Progress::failed;
+    if (plaintext.empty()) return Progress::done;
+    ERR_clear_error();
+    std::size_t written = 0; // all of it: the wire takes what it is given
+    const int result =
+        SSL_write_ex(state_->ssl.get(), plaintext.data(), plaintext.size(), &written);
+    return state_->outcome_of(result, "writing TLS");
+}
+
+void Engine::close() noexcept {
+    if (state_->failed) return;
+    ERR_clear_error();
+    if (SSL_shutdown(state_->ssl.get()) < 0) ERR_clear_error();
+}
+
+const Error& Engine::error() const noexcept { return state_->error; }
+
+// -- facts ----------------------------------------------------------------------------------------
+
+std::string_view Engine::alpn() const noexcept {
+    const unsigned char* name = nullptr;
+    unsigned size = 0;
+    SSL_get0_alpn_selected(state_->ssl.get(), &name, &size);
+    return {reinterpret_cast<const char*>(name), size};
+}
+std::string_view Engine::server_name() const noexcept {
+    const char* name = SSL_get_servername(state_->ssl.get(), TLSEXT_NAMETYPE_host_name);
+    return name == nullptr ? std::string_view() : name;
+}
+std::string_view Engine::version() const noexcept { return SSL_get_version(state_->ssl.get()); }
+std::string_view Engine::cipher() const noexcept { return SSL_get_cipher_name(state_->ssl.get()); }
+
+std::string_view Engine::group() const noexcept {
+    const char* name = SSL_get0_group_name(state_->ssl.get());
+    return name == nullptr ? std::string_view() : name;
+}
+
+std::vector<std::string> Engine::peer_chain() const {
+    const auto in_der = [](const X509* certificate) {
+        unsigned char* bytes = nullptr;
+        const int size = i2d_X509(certificate, &bytes);
+        std::string der(reinterpret_cast<char*>(bytes),
+                        size < 0 ? 0 : static_cast<std::size_t>(size));
+        OPENSSL_free(bytes);
+        return der;
+    };
+    std::vector<std::string> chain;
+    // A server is told its client's own certificate apart from the rest of the chain.
+    const X509* own = SSL_get0_peer_certificate(state_->ssl.get());
+    if (own != nullptr && state_->context.is_server()) chain.push_back(in_der(own));
+    STACK_OF(X509)* rest = SSL_get_peer_cert_chain(state_->ssl.get());
+    for (int i = 0; i < sk_X509_num(rest); ++i) chain.push_back(in_der(sk_X509_value(rest, i)));
+    return chain;
+}
+
+} // namespace hc::tls
