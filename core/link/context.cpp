@@ -33,6 +33,12 @@ ConnectionContext::~ConnectionContext() {
     while (spare_ != nullptr) std::free(std::exchange(spare_, spare_->next));
 }
 
+std::span<char> ConnectionContext::plaintext_buffer() {
+    constexpr std::size_t bytes = 16 * 1024; // what a record holds at most
+    if (plaintext_ == nullptr) plaintext_ = std::make_unique_for_overwrite<char[]>(bytes);
+    return {plaintext_.get(), bytes};
+}
+
 void* ConnectionContext::exchange_memory() noexcept {
     if (spare_ == nullptr) return std::malloc(sizeof(Exchange));
     --spares_;

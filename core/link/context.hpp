@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -104,6 +105,9 @@ public:
     h1::HeadScratch scratch;
     h1::AnswerMemo answers;
 
+    /// A buffer for what is encrypted or was decrypted, of use during a call only.
+    std::span<char> plaintext_buffer();
+
     /// Memory for one exchange, from what earlier ones left.
     void* exchange_memory() noexcept;
     void exchange_memory_back(void* memory) noexcept;
@@ -113,6 +117,7 @@ private:
         Spare* next;
     };
     static constexpr std::uint32_t spare_max = 256;
+    std::unique_ptr<char[]> plaintext_; // once there is a connection with TLS
     Spare* spare_ = nullptr;
     std::uint32_t spares_ = 0;
 };

@@ -190,6 +190,9 @@ public:
     /// short count may have any reason; only would_block promises a writable event.
     virtual Io send_file(Socket socket, std::intptr_t file, std::uint64_t offset,
                          std::uint64_t bytes) = 0;
+    /// Reads a range of a file, for those who cannot send it as it is: `end` when the file has none
+    /// of it. May wait for the disk.
+    virtual Io read_file(std::intptr_t file, std::uint64_t offset, std::span<char> into) = 0;
     /// Ends our side; the peer reads an end.
     virtual void shutdown_write(Socket socket) noexcept = 0;
     /// Closes with a reset instead of an orderly end.

@@ -12,10 +12,10 @@
 namespace hc::tls {
 
 struct Engine::State {
-    State(Context with, Wire& to) noexcept : context(std::move(with)), wire(to) {}
+    State(Context with, Wire& to) noexcept : context(std::move(with)), wire(&to) {}
 
     Context context; // kept for its callbacks
-    Wire& wire;
+    Wire* wire;
     std::string_view input;
     bool input_ended = false;
     bool failed = false;
@@ -48,7 +48,7 @@ int Engine::State::read(BIO* bio, char* into, std::size_t size, std::size_t* got
 }
 int Engine::State::write(BIO* bio, const char* bytes, std::size_t size, std::size_t* written) {
     BIO_clear_retry_flags(bio);
-    of(bio).wire.send_ciphertext({bytes, size});
+    of(bio).wire->send_ciphertext({bytes, size});
     *written = size;
     return 1;
 }
@@ -124,6 +124,7 @@ Result<Engine> Engine::client(const Context& context, Wire& wire, const std::str
 
 // -- bytes ----------------------------------------------------------------------------------------
 
+void Engine::set_wire(Wire& wire) noexcept { state_->wire = &wire; }
 void Engine::feed(std::string_view ciphertext) noexcept { state_->input = ciphertext; }
 void Engine::feed_end() noexcept { state_->input_ended = true; }
 std::string_view Engine::unread() const noexcept { return state_->input; }

@@ -52,6 +52,8 @@ public:
     Engine& operator=(Engine&&) noexcept;
     ~Engine();
 
+    /// From now on ciphertext goes there.
+    void set_wire(Wire& wire) noexcept;
     /// The bytes stay where they are until unread() is empty; before that there are no others.
     void feed(std::string_view ciphertext) noexcept;
     /// The peer will send nothing any more: an end without the notice that TLS asks for is an

@@ -48,6 +48,7 @@ public:
     Io send(Socket socket, std::span<const ConstBuffer> pieces) override;
     Io send_file(Socket socket, std::intptr_t file, std::uint64_t offset,
                  std::uint64_t bytes) override;
+    Io read_file(std::intptr_t file, std::uint64_t offset, std::span<char> into) override;
     void shutdown_write(Socket socket) noexcept override;
     void reset(Socket socket) noexcept override;
     void close(Socket socket) noexcept override;

@@ -126,6 +126,14 @@ Io Network::send_file(Socket socket, std::intptr_t file, std::uint64_t offset,
     return send(socket, {&piece, 1});
 }
 
+Io Network::read_file(std::intptr_t file, std::uint64_t offset, std::span<char> into) {
+    if (into.empty()) return {};
+    const auto at = files_.find(file);
+    if (at == files_.end()) return failed(EBADF);
+    if (offset >= at->second.size()) return {.status = Io::Status::end};
+    return {.bytes = at->second.copy(into.data(), into.size(), offset)};
+}
+
 // -- receiving --------------------------------------------------------------------------
 
 Io Network::recv(Socket socket, std::span<char> into) {

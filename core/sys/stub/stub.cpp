@@ -31,6 +31,7 @@ Io StubSockets::send(Socket, std::span<const ConstBuffer>) { return unsupported_
 Io StubSockets::send_file(Socket, std::intptr_t, std::uint64_t, std::uint64_t) {
     return unsupported_io;
 }
+Io StubSockets::read_file(std::intptr_t, std::uint64_t, std::span<char>) { return unsupported_io; }
 Result<Address> StubSockets::local_address(Socket) { return unsupported(); }
 Result<Socket> StubSockets::bind_udp(const Address&, const UdpOptions&) { return unsupported(); }
 Result<void> StubSockets::connect_udp(Socket, const Address&) { return unsupported(); }

@@ -230,6 +230,17 @@ Io UnixSockets::send_file(Socket socket, std::intptr_t file, std::uint64_t offse
     }
 }
 
+Io UnixSockets::read_file(std::intptr_t file, std::uint64_t offset, std::span<char> into) {
+    if (into.empty()) return {};
+    for (;;) {
+        const ssize_t count =
+            ::pread(static_cast<int>(file), into.data(), into.size(), static_cast<off_t>(offset));
+        if (count > 0) return {.bytes = static_cast<std::size_t>(count)};
+        if (count == 0) return {.status = Io::Status::end};
+        if (errno != EINTR) return failure(errno);
+    }
+}
+
 void UnixSockets::shutdown_write(Socket socket) noexcept { ::shutdown(fd_of(socket), SHUT_WR); }
 
 void UnixSockets::reset(Socket socket) noexcept {

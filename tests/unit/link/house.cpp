@@ -153,7 +153,9 @@ void House::on_accept(sys::Socket socket, const net::Address& peer) {
     ++accepted_;
     auto transport = TcpTransport::adopt(worker(), socket, Endpoint::of(peer), limits);
     ASSERT_TRUE(transport);
-    if (std::exchange(refuse_next, false)) {
+    if (on_transport) {
+        on_transport(std::move(*transport));
+    } else if (std::exchange(refuse_next, false)) {
         H1Driver::refuse(*context_, std::move(*transport));
     } else {
         H1Driver::start(*context_, std::move(*transport));

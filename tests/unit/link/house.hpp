@@ -76,7 +76,7 @@ private:
     bool keeps_body() const noexcept override { return keeps; }
 };
 
-class House final : public net::AcceptHandler, public Dispatcher {
+class House : public net::AcceptHandler, public Dispatcher {
 public:
     explicit House(std::uint64_t seed = 1, sim::Options options = {});
     /// Waits until every connection is gone, and checks that nothing is left of them.
@@ -110,6 +110,8 @@ public:
     std::uint64_t finished_count = 0;
     std::uint64_t disconnected_count = 0;
     bool refuse_next = false; // the next connection is one too many
+    /// In place of the driver: who takes connections over.
+    std::function<void(std::unique_ptr<Transport>)> on_transport;
 
 private:
     void on_accept(sys::Socket socket, const net::Address& peer) override;

@@ -230,6 +230,22 @@ TEST_P(SocketContract, FilesAreSentByRange) {
     EXPECT_TRUE(sockets().send_file(pair.client, file, 0, 0).ok());
 }
 
+TEST_P(SocketContract, FilesAreReadByRange) {
+    const std::intptr_t file = env_->make_file("0123456789");
+    std::string into(4, '.');
+    const auto read_at = [&](std::uint64_t offset) {
+        const Io io = sockets().read_file(file, offset, into);
+        EXPECT_TRUE(io.ok()) << io.code;
+        return into.substr(0, io.bytes);
+    };
+    EXPECT_EQ(read_at(0), "0123");
+    EXPECT_EQ(read_at(3), "3456");
+    EXPECT_EQ(read_at(8), "89");
+    EXPECT_EQ(sockets().read_file(file, 10, into).status, Io::Status::end);
+    EXPECT_EQ(sockets().read_file(-1, 0, into).code, EBADF);
+    EXPECT_TRUE(sockets().read_file(file, 0, {}).ok());
+}
+
 // -- connecting ---------------------------------------------------------------------------------
 
 TEST_P(SocketContract, ListenAcceptAndAddresses) {

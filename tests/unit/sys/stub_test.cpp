@@ -46,6 +46,7 @@ TEST(Stub, RefusesEverything) {
     expect_unsupported(sockets.recv(Socket{3}, bytes));
     expect_unsupported(sockets.send(Socket{3}, {&piece, 1}));
     expect_unsupported(sockets.send_file(Socket{3}, 4, 0, 1));
+    expect_unsupported(sockets.read_file(4, 0, bytes));
     expect_unsupported(sockets.local_address(Socket{3}));
     DatagramsOut out{.bytes = "x", .to = &at};
     DatagramsIn in{.into = bytes};
