@@ -51,7 +51,8 @@ struct ConnectionLimits {
     /// From the end of the head to the end of the answer. 503 when nothing was answered, else
     /// close.
     std::uint32_t request_timeout_ms = 0;
-    /// After our last byte, waiting for the peer to close, so that it reads the answer. Reset.
+    /// After our last byte, waiting for the peer to close, so that it reads the answer. Close; what
+    /// the system has taken by then it still delivers.
     std::uint32_t linger_timeout_ms = 2'000;
 };
 
