@@ -53,7 +53,8 @@ struct ConnectionLimits {
     std::uint32_t request_timeout_ms = 0;
     /// From accept to the end of the TLS handshake. Close without a word.
     std::uint32_t tls_handshake_timeout_ms = 10'000;
-    /// After our last byte, waiting for the peer to close, so that it reads the answer. Reset.
+    /// After our last byte, waiting for the peer to close, so that it reads the answer. Close; what
+    /// the system has taken by then it still delivers.
     std::uint32_t linger_timeout_ms = 2'000;
 };
 

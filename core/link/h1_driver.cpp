@@ -453,7 +453,10 @@ void H1Driver::expire() {
         lose_exchange(ErrorKind::timeout);
         vanish(true);
         return;
-    case Due::lingering: vanish(true); return;
+    case Due::lingering:
+        // In order: the kernel may still be sending what it took, to a peer that is slow to read.
+        vanish(false);
+        return;
     case Due::idle: vanish(false); return;
     case Due::header:
         answer_simply(408, 0);

@@ -230,6 +230,23 @@ TEST(Timeouts, APeerThatDoesNotCloseIsNotWaitedForForEver) {
     EXPECT_EQ(house.record(0).end, ErrorKind::ok);
 }
 
+TEST(Timeouts, ASlowPeerGetsTheWholeOfALastAnswer) {
+    House house;
+    house.script.on_head = [](Exchange& exchange, Record&) {
+        EXPECT_EQ(exchange.respond(200, {}, std::string(40'000, 'x'), {.fin = true}),
+                  ErrorKind::ok);
+    };
+    auto peer = house.connect("GET /a HTTP/1.0\r\n\r\n");
+    ASSERT_TRUE(house.until([&] { return house.requests() == 1; }));
+    peer->pause_reading();
+    ASSERT_TRUE(house.until([&] { return house.connections() == 0; })); // the kernel has all of it
+    house.turn_for(10s);
+    peer->resume_reading();
+    ASSERT_TRUE(house.until([&] { return peer->over(); }));
+    EXPECT_TRUE(peer->ended()) << peer->error();
+    EXPECT_EQ(count(peer->received(), "x"), 40'000U);
+}
+
 TEST(Timeouts, APeerThatClosesIsNotWaitedFor) {
     House house;
     auto peer = house.connect("GET /a HTTP/1.0\r\n\r\n");
