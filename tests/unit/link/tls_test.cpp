@@ -204,7 +204,7 @@ TEST_P(Tls, AHandshakeHasItsTime) {
     ASSERT_TRUE(house_.until([&] { return silent->over() && partly->over(); }));
     const Duration took = house_.world.now() - began;
     EXPECT_GE(took, milliseconds(house_.limits.tls_handshake_timeout_ms));
-    EXPECT_LE(took, milliseconds(house_.limits.tls_handshake_timeout_ms) + 5s);
+    EXPECT_LE(took, milliseconds(house_.limits.tls_handshake_timeout_ms) + 30s) << "and its way";
     EXPECT_EQ(house_.counters.timeouts.get(), 2U);
 }
 
