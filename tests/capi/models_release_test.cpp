@@ -73,5 +73,82 @@ TEST(Models, NoEndIsToldToAFunctionThatReleasedItsExchange) {
     EXPECT_EQ(journal.count(HC_EV_CLOSED), 0U);
 }
 
+/// Takes credit for all, is held up by the first bytes of body, and keeps what it was given.
+struct Reader {
+    Gate gate;
+    std::atomic<bool> held{false};
+    std::string first;
+    std::string second;
+    std::promise<void> dropped;
+
+    static void on_event(void* arg, const hc_event* event) {
+        auto& it = *static_cast<Reader*>(arg);
+        if (event->type == HC_EV_REQUEST) EXPECT_EQ(hc_recv(event->obj, UINT64_MAX), HC_OK);
+        if (event->type != HC_EV_BODY) return;
+        if (it.held.exchange(true)) {
+            it.second += bytes_of(*event);
+        } else {
+            it.gate.wait();
+            it.first = bytes_of(*event);
+        }
+    }
+    static void on_drop(void* arg) { static_cast<Reader*>(arg)->dropped.set_value(); }
+};
+
+/// Comes to its end while the threads of a released runtime do, of which nothing tells.
+void run_another_runtime() {
+    const Config plain;
+    hc_runtime* other = nullptr;
+    ASSERT_EQ(hc_runtime_create(plain.get(), &other, nullptr), HC_OK);
+    ASSERT_EQ(hc_runtime_start(other), HC_OK);
+    ASSERT_EQ(hc_runtime_stop(other, nullptr, 0), HC_OK);
+    ASSERT_EQ(hc_runtime_join(other, -1), HC_OK);
+    hc_runtime_release(other);
+}
+
+/// The bytes of a call are there until it returns, whatever is released meanwhile.
+TEST(Models, BodyStaysForTheCallThoughAllIsReleased) {
+    for (const char* workers : {"0", "2"}) {
+        Reader reader;
+        const Config config(Pairs{{"server.execution", "pool"},
+                                  {"server.pool_threads", "1"},
+                                  {"runtime.workers", workers},
+                                  {"listen.address", "127.0.0.1:0"}});
+        hc_runtime* runtime = nullptr;
+        hc_server* server = nullptr;
+        ASSERT_EQ(hc_runtime_create(config.get(), &runtime, nullptr), HC_OK);
+        ASSERT_EQ(hc_server_create(runtime, config.get(), &server, nullptr), HC_OK);
+        ASSERT_EQ(hc_server_route(server, "", "*", 0, nullptr), HC_OK);
+        const hc_inline handler{sizeof handler, &Reader::on_event, &reader, &Reader::on_drop, 0};
+        ASSERT_EQ(hc_server_bind_inline(server, 0, &handler), HC_OK);
+        const std::uint16_t port = listen_on(server, config);
+        ASSERT_EQ(hc_runtime_start(runtime), HC_OK);
+        const auto turn_until = [&](const std::function<bool()>& condition) {
+            return eventually([&] {
+                if (*workers == '0') {
+                    EXPECT_EQ(hc_runtime_turn(runtime, 0), HC_OK);
+                    EXPECT_EQ(hc_runtime_flush(runtime), HC_OK);
+                }
+                return condition();
+            });
+        };
+        Client client(port);
+        client.send(post + "100000\r\n\r\n" + std::string(1'000, '1'));
+        ASSERT_TRUE(turn_until([&] { return reader.held.load(); }));
+        const std::uint64_t before = metric(runtime, "received_bytes_total");
+        client.send(std::string(2'000, '2'));
+        ASSERT_TRUE(
+            turn_until([&] { return metric(runtime, "received_bytes_total") == before + 2'000; }));
+        EXPECT_EQ(hc_server_release(server), HC_OK);
+        EXPECT_EQ(hc_runtime_release(runtime), HC_OK);
+        client.read_to_end();
+        run_another_runtime();
+        reader.gate.open();
+        ASSERT_EQ(reader.dropped.get_future().wait_for(patience), std::future_status::ready);
+        EXPECT_EQ(reader.first, std::string(1'000, '1'));
+        EXPECT_EQ(reader.second, std::string(2'000, '2'));
+    }
+}
+
 } // namespace
 } // namespace capi_test
