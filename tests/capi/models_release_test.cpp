@@ -150,5 +150,35 @@ TEST(Models, BodyStaysForTheCallThoughAllIsReleased) {
     }
 }
 
+/// A pool that comes when the runtime ends, or has ended, is one that nobody waits for.
+TEST(Models, AServerMadeAfterTheStopHoldsNothingUp) {
+    for (const char* workers : {"0", "1"}) {
+        const Config config(Pairs{{"server.execution", "pool"},
+                                  {"runtime.workers", workers},
+                                  {"listen.address", "127.0.0.1:0"}});
+        hc_runtime* runtime = nullptr;
+        hc_queue* queue = nullptr;
+        hc_server* servers[2]{};
+        ASSERT_EQ(hc_runtime_create(config.get(), &runtime, nullptr), HC_OK);
+        ASSERT_EQ(hc_queue_create(runtime, 0, &queue), HC_OK);
+        ASSERT_EQ(hc_runtime_start(runtime), HC_OK);
+        ASSERT_EQ(hc_runtime_stop(runtime, queue, 0), HC_OK);
+        EXPECT_EQ(hc_server_create(runtime, config.get(), &servers[0], nullptr), HC_OK);
+        hc_event event{};
+        std::uint32_t n = 0;
+        ASSERT_TRUE(eventually([&] {
+            if (*workers == '0') hc_runtime_turn(runtime, 0);
+            EXPECT_EQ(hc_queue_poll(queue, &event, 1, 0, &n), HC_OK);
+            return n > 0;
+        }));
+        EXPECT_EQ(event.type, HC_EV_STOPPED);
+        EXPECT_EQ(hc_server_create(runtime, config.get(), &servers[1], nullptr), HC_OK);
+        EXPECT_EQ(hc_runtime_join(runtime, std::chrono::nanoseconds(patience).count()), HC_OK);
+        for (hc_server* server : servers) hc_server_release(server);
+        hc_queue_release(queue);
+        hc_runtime_release(runtime);
+    }
+}
+
 } // namespace
 } // namespace capi_test
