@@ -73,6 +73,53 @@ TEST(Models, NoEndIsToldToAFunctionThatReleasedItsExchange) {
     EXPECT_EQ(journal.count(HC_EV_CLOSED), 0U);
 }
 
+/// A server that was given up while functions had exchanges of it in their hands goes with the last
+/// of them: `arg` is dropped though the runtime lives on.
+TEST(Models, AServerThatWasReleasedGoesWithItsLastExchange) {
+    for (const char* execution : {"inline", "pool"}) {
+        struct State {
+            std::atomic<hc_exchange> exchange{0};
+            Journal journal;
+            std::promise<void> dropped;
+        } state;
+        const Config config(
+            Pairs{{"server.execution", execution}, {"listen.address", "127.0.0.1:0"}});
+        hc_runtime* runtime = nullptr;
+        hc_server* server = nullptr;
+        ASSERT_EQ(hc_runtime_create(config.get(), &runtime, nullptr), HC_OK);
+        ASSERT_EQ(hc_server_create(runtime, config.get(), &server, nullptr), HC_OK);
+        ASSERT_EQ(hc_server_route(server, "", "*", 0, nullptr), HC_OK);
+        hc_inline handler{};
+        handler.size = sizeof handler;
+        handler.arg = &state;
+        handler.on_event = [](void* arg, const hc_event* event) {
+            static_cast<State*>(arg)->journal.add(*event);
+        };
+        handler.drop = [](void* arg) { static_cast<State*>(arg)->dropped.set_value(); };
+        ASSERT_EQ(hc_server_bind_inline(server, 0, &handler), HC_OK);
+        const std::uint16_t port = listen_on(server, config);
+        ASSERT_EQ(hc_runtime_start(runtime), HC_OK);
+        Client first = ask(port);
+        Client second = ask(port);
+        ASSERT_TRUE(state.journal.wait_for(HC_EV_REQUEST, 2));
+        EXPECT_EQ(hc_server_release(server), HC_OK);
+        first.read_to_end();
+        second.read_to_end();
+        ASSERT_TRUE(state.journal.wait_for(HC_EV_CLOSED, 2));
+        const auto exchanges = state.journal.of(HC_EV_REQUEST);
+        auto dropped = state.dropped.get_future();
+        EXPECT_EQ(hc_release(exchanges[0].obj), HC_OK);
+        const hc_head* head = nullptr; // of the other one it is still there
+        EXPECT_EQ(hc_head_get(exchanges[1].obj, &head), HC_OK);
+        EXPECT_EQ(dropped.wait_for(0ms), std::future_status::timeout);
+        EXPECT_EQ(hc_release(exchanges[1].obj), HC_OK);
+        EXPECT_EQ(dropped.wait_for(patience), std::future_status::ready) << execution;
+        hc_runtime_stop(runtime, nullptr, 0);
+        hc_runtime_join(runtime, -1);
+        hc_runtime_release(runtime);
+    }
+}
+
 /// Takes credit for all, is held up by the first bytes of body, and keeps what it was given.
 struct Reader {
     Gate gate;
