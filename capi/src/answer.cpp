@@ -82,10 +82,12 @@ hc_status respond_here(Exchange& exchange, const Answer& answer, const Terms& te
     if (terms.interim()) [[unlikely]] {
         return status_of(exchange.interim(answer.status, answer.fields));
     }
-    if (terms.lends()) [[unlikely]]
-        return respond_lending(exchange, answer, terms);
-    const ErrorKind kind = exchange.respond(answer);
-    return status_of(noted(exchange, kind, answer.flags.fin, answer.flags.release));
+    return releasing(exchange, answer.flags.release, [&]() -> hc_status {
+        if (terms.lends()) [[unlikely]]
+            return respond_lending(exchange, answer, terms);
+        const ErrorKind kind = exchange.respond(answer);
+        return status_of(noted(exchange, kind, answer.flags.fin, answer.flags.release));
+    });
 }
 
 hc_status send_here(Exchange& exchange, std::string_view bytes, std::uint32_t flags,
@@ -132,7 +134,7 @@ hc_status claim(Exchange& exchange, std::uint32_t flags) noexcept {
     if (has(exchange, Bit::closed)) return HC_E_CLOSED;
     if (!set(exchange, Bit::responded)) return HC_E_STATE;
     if ((flags & HC_FIN) != 0) set(exchange, Bit::finished);
-    if ((flags & HC_RELEASE) != 0) set(exchange, Bit::released);
+    if ((flags & HC_RELEASE) != 0) mark_released(exchange);
     return HC_OK;
 }
 
@@ -186,7 +188,7 @@ hc_status send_away(const Away& away, std::uint64_t size, std::uint32_t flags, M
         return HC_E_AGAIN;
     }
     if ((flags & HC_FIN) != 0) set(exchange, Bit::finished);
-    if ((flags & HC_RELEASE) != 0) set(exchange, Bit::released);
+    if ((flags & HC_RELEASE) != 0) mark_released(exchange);
     return away.post([bytes = chain(), flags = send_flags(flags)](Exchange& there) mutable {
         return there.send_arrived(bytes, flags);
     });
@@ -205,7 +207,11 @@ hc_status send_bytes_away(const Away& away, std::string_view bytes, std::uint32_
 hc_status send_any(hc_exchange exchange, std::string_view bytes, std::uint32_t flags,
                    std::uint64_t token) {
     return on_exchange(
-        exchange, [&](Exchange& here) { return send_here(here, bytes, flags, token); },
+        exchange,
+        [&](Exchange& here) {
+            return releasing(here, (flags & HC_RELEASE) != 0,
+                             [&] { return send_here(here, bytes, flags, token); });
+        },
         [&](const Away& away) { return send_bytes_away(away, bytes, flags, token); });
 }
 
@@ -264,10 +270,12 @@ hc_status hc_send_file(hc_exchange exchange, intptr_t fd, uint64_t offset, uint6
         return on_exchange(
             exchange,
             [&](Exchange& here) {
-                Loan loan = Loan::of_file(here, fd, offset, length, token);
-                const hc::ErrorKind kind = here.send(loan.chain(), send_flags(flags));
-                if (kind == hc::ErrorKind::ok) loan.kept();
-                return status_of(kind);
+                return releasing(here, (flags & HC_RELEASE) != 0, [&] {
+                    Loan loan = Loan::of_file(here, fd, offset, length, token);
+                    const hc::ErrorKind kind = here.send(loan.chain(), send_flags(flags));
+                    if (kind == hc::ErrorKind::ok) loan.kept();
+                    return status_of(kind);
+                });
             },
             [&](const Away& away) {
                 const std::uint64_t counted = std::min(length, hc::Chain::file_weight);

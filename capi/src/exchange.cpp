@@ -169,12 +169,14 @@ hc_status hc_abort(hc_exchange exchange, uint64_t code) {
 hc_status hc_release(hc_exchange exchange) {
     return on_exchange(
         exchange,
-        [](Exchange& here) -> hc_status {
-            here.release();
-            return HC_OK;
+        [](Exchange& here) {
+            return releasing(here, true, [&here]() -> hc_status {
+                here.release();
+                return HC_OK;
+            });
         },
         [](const Away& away) -> hc_status {
-            if (!set(away.exchange(), Bit::released)) return HC_E_GONE;
+            if (!mark_released(away.exchange())) return HC_E_GONE;
             return away.post([](Exchange& there) {
                 there.release();
                 return ErrorKind::ok;

@@ -98,6 +98,29 @@ hc_status on_exchange(hc_exchange id, Here&& here, There&& away) noexcept {
     });
 }
 
+/// The program has released an exchange that has a place on the pool.
+void let_go(Lane& lane) noexcept;
+
+/// On another thread: the program releases the exchange. False when it did before.
+inline bool mark_released(link::Exchange& exchange) noexcept {
+    const bool first = set(exchange, Bit::released);
+    const Bridge* bridge = bridge_of(exchange);
+    if (bridge != nullptr && bridge->lane != nullptr) let_go(*bridge->lane);
+    return first;
+}
+
+/// On the worker: runs a call that releases the exchange when it succeeds, or another one.
+template <class Call>
+hc_status releasing(link::Exchange& exchange, bool releases, Call&& call) {
+    const Bridge* bridge = releases ? bridge_of(exchange) : nullptr;
+    if (bridge == nullptr || bridge->lane == nullptr) [[likely]]
+        return call();
+    const std::shared_ptr<Lane> lane = bridge->lane; // the bridge may go with the exchange
+    const hc_status status = call();
+    if (status == HC_OK) let_go(*lane);
+    return status;
+}
+
 /// Answers 503 to a request that nobody will ever handle, and releases it. Any thread.
 void refuse(hc_exchange id) noexcept;
 

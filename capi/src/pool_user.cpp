@@ -98,7 +98,10 @@ bool Lane::run() noexcept {
         events.swap(later_);
     }
     if (first) owner_->call(request_);
-    for (const hc_event& event : events) owner_->call(event);
+    for (const hc_event& event : events) {
+        const bool released = released_.load(std::memory_order_acquire);
+        if (!released || event.type == HC_EV_SENT) owner_->call(event);
+    }
     const std::lock_guard lock(mutex_);
     submitted_ = !later_.empty();
     return submitted_;
@@ -107,6 +110,8 @@ bool Lane::run() noexcept {
 void Lane::refused() noexcept {
     if (forget()) refuse(request_.obj);
 }
+
+void let_go(Lane& lane) noexcept { lane.let_go(); }
 
 void PoolUser::call(const hc_event& event) const noexcept {
     {

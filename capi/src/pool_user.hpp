@@ -8,10 +8,13 @@
 //                   given back behind each call
 //
 // A lane outlives its exchange while something is in it: lent bytes come back when they come back.
+// What else is in it when the program releases the exchange is dropped: body bytes are gone by
+// then, and the program does not know the id any more.
 #pragma once
 
 #include <httpcore/httpcore.h>
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -52,7 +55,7 @@ private:
     hc_fn drop_;
 };
 
-/// `mutex_` guards all but what is constant.
+/// `mutex_` guards all but what is constant or atomic.
 class Lane final : public server::Pool::Job {
 public:
     Lane(std::shared_ptr<const PoolUser> owner, const hc_event& request)
@@ -62,6 +65,9 @@ public:
     bool push(const hc_event& event);
     /// True when no thread has begun with it: then none will.
     bool forget() noexcept;
+    /// Any thread: the program has released the exchange, and is told of nothing more but of bytes
+    /// given back.
+    void let_go() noexcept { released_.store(true, std::memory_order_release); }
 
 private:
     bool run() noexcept override;
@@ -74,6 +80,7 @@ private:
     bool submitted_ = true;       // or runs, and looks for more before it ends
     bool begun_ = false;
     bool forgotten_ = false; // the program never hears of it
+    std::atomic<bool> released_{false};
 };
 
 } // namespace hc::capi

@@ -56,10 +56,21 @@ hc_status turn(hc_runtime& self, std::int64_t timeout_ns) {
 } // namespace
 
 // Workers may still run and jobs as well: they end behind the caller's back, with what they need.
+// Functions on pools look at memory of the workers (bodies, heads), which stays until they return.
 hc_runtime::~hc_runtime() {
-    core->blocking().stop();
-    core->stop([kept = shared] { kept->workers_ended(); });
-    hc::runtime::Runtime::release(std::move(core));
+    struct Kept {
+        explicit Kept(std::unique_ptr<hc::runtime::Runtime> it) noexcept : core(std::move(it)) {}
+        ~Kept() { hc::runtime::Runtime::release(std::move(core)); }
+        std::unique_ptr<hc::runtime::Runtime> core;
+    };
+    const auto kept = std::make_shared<Kept>(std::move(core));
+    hc::runtime::Runtime& runtime = *kept->core;
+    runtime.blocking().stop();
+    runtime.stop([kept, of = shared] {
+        of->workers_ended();
+        of->end_pools([kept] {});
+    });
+    if (runtime.driven()) runtime.worker(0).run(); // no turn will see the stop
 }
 
 hc_status hc_runtime_create(const hc_config* config, hc_runtime** runtime, hc_error** error) {

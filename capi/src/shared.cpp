@@ -90,12 +90,15 @@ void Shared::add_user(const std::shared_ptr<InlineUser>& user) {
 }
 
 void Shared::add_server(const std::shared_ptr<server::Server>& server) {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
     forget_expired(servers_);
     servers_.push_back(server);
     if (server->pool() == nullptr) return;
     forget_expired(pools_);
     pools_.push_back(server->pool());
+    const bool late = stopping_;
+    lock.unlock();
+    if (late) server->pool()->end(nullptr); // the stop may have gone by, and a join waits for pools
 }
 
 std::vector<std::shared_ptr<server::Server>> Shared::servers() {

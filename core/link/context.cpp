@@ -46,6 +46,8 @@ void* ConnectionContext::exchange_memory() noexcept {
 }
 
 void ConnectionContext::exchange_memory_back(void* memory) noexcept {
+    if (given_up && exchanges.empty()) [[unlikely]]
+        dispatcher.deserted();
     if (spares_ == spare_max) {
         std::free(memory);
         return;

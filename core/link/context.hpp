@@ -75,6 +75,8 @@ public:
     virtual void finished(Exchange& exchange) noexcept = 0;
     /// A connection is gone; it is already out of the context's list.
     virtual void disconnected(const Endpoint& peer) noexcept = 0;
+    /// The last exchange of a context that was `given_up` is gone.
+    virtual void deserted() noexcept {}
 
 protected:
     ~Dispatcher() = default;
@@ -98,6 +100,7 @@ public:
     bool send_date = true;
     bool half_close_is_gone = false;
     bool draining = false;
+    bool given_up = false;    // it has no connections any more, and ends with its last exchange
     bool keeps_heads = false; // finished() looks at the head, also of what was released at once
     std::uint32_t retry_after_s = 5;
     IntrusiveList<Connection, ConnectionNode> connections;

@@ -17,7 +17,7 @@ namespace hc::server {
 namespace {
 // The warning: when more than 4 of 5 threads are busy, and again only after no more than 3 of 5
 // were, so that a load at the border is told of once.
-constexpr std::uint64_t hot_above_percent = 80;
+constexpr std::uint64_t high_above_percent = 80;
 constexpr std::uint64_t cool_at_percent = 60;
 constexpr Duration warning_pause = std::chrono::seconds(10);
 
@@ -51,8 +51,7 @@ struct Pool::State {
     std::uint32_t wakeups = 0;  // given and not taken yet
     bool ending = false;
     bool through = false; // the threads have ended, and those who asked were told
-    bool hot = false;     // more than so many are busy, since they were few
-    bool told = false;    // of it
+    bool told = false;    // that more than so many are busy, since they were few
     Instant told_at = Instant{INT64_MIN};
     std::vector<std::move_only_function<void()>> on_end;
 
@@ -130,9 +129,9 @@ void Pool::State::done(bool fresh) noexcept {
     if (fresh) {
         processed.store(processed.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
     }
-    if (hot && busy.load(std::memory_order_relaxed) * std::uint64_t{100} <=
-                   options.threads * cool_at_percent) {
-        hot = told = false;
+    if (told && busy.load(std::memory_order_relaxed) * std::uint64_t{100} <=
+                    options.threads * cool_at_percent) {
+        told = false;
     }
 }
 
@@ -140,8 +139,8 @@ void Pool::State::done(bool fresh) noexcept {
 bool Pool::State::note_load() noexcept {
     if (told) return false;
     const std::uint64_t now_busy = busy.load(std::memory_order_relaxed);
-    if (now_busy * 100 > options.threads * hot_above_percent) hot = true;
-    if (!hot || !options.log.wants(LogLevel::warning)) return false;
+    if (now_busy * 100 <= options.threads * high_above_percent) return false;
+    if (!options.log.wants(LogLevel::warning)) return false;
     const Instant now = clock.now();
     if (told_at != Instant{INT64_MIN} && now - told_at < warning_pause) return false;
     told = true;
@@ -339,6 +338,7 @@ void Pool::end(std::move_only_function<void()> ended) {
             ended = nullptr;
         } else {
             state.through = true;
+            state.gone.notify_all();
         }
     }
     state.work.notify_all();

@@ -171,7 +171,8 @@ public:
         WorkerServer* server = state_->on_worker[worker.index()];
         if (server == nullptr) return;
         server->kill_all();
-        // With exchanges still in users' hands it stays until the worker ends.
+        // With exchanges still in users' hands it stays until the last of them is released.
+        server->context().given_up = true;
         if (server->context().exchanges.empty()) worker.detach(*server);
     }
 
@@ -180,6 +181,10 @@ private:
 };
 
 } // namespace
+
+void Server::State::tear_down(std::uint32_t worker) {
+    runtime.worker(worker).post(std::make_unique<TearDown>(shared_from_this()));
+}
 
 // -- the server -----------------------------------------------------------------------------------
 
@@ -197,9 +202,7 @@ Result<std::shared_ptr<Server>> Server::create(runtime::Runtime& runtime, Server
 
 Server::~Server() {
     if (state_->runtime.forked()) return;
-    for (std::uint32_t i = 0; i < state_->shares.size(); ++i) {
-        state_->runtime.worker(i).post(std::make_unique<TearDown>(state_));
-    }
+    for (std::uint32_t i = 0; i < state_->shares.size(); ++i) state_->tear_down(i);
 }
 
 const ServerOptions& Server::options() const noexcept { return state_->options; }

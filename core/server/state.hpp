@@ -89,6 +89,9 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
     /// are closed: whoever connects now is refused at once, not left to wait for a server that
     /// ends.
     void worker_closed();
+    /// Any thread: a worker resets its connections, and ends its share once nobody has exchanges of
+    /// it any more.
+    void tear_down(std::uint32_t worker);
     /// A worker has no connections left (or will never have any).
     void worker_drained(std::uint64_t reset);
 };

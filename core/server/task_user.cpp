@@ -100,14 +100,15 @@ Call::State& state_of(Exchange& exchange) noexcept {
 }
 
 /// The whole life of a handler's task.
-Task<void> serve(const TaskUser::Handler& handler, std::shared_ptr<Call::State> state) {
+Task<void> serve(std::shared_ptr<const TaskUser::Handler> handler,
+                 std::shared_ptr<Call::State> state) {
     struct Release { // however it ends
         Call::State& state;
         ~Release() { state.let_go(); }
     };
     const Release at_the_end{*state};
     Call call(state);
-    co_await handler(call);
+    co_await (*handler)(call);
 }
 
 } // namespace

@@ -89,7 +89,8 @@ public:
     /// Called for each request on its worker; what it refers to must outlive the server. The Call
     /// outlives the task that it gives.
     using Handler = std::function<runtime::Task<void>(Call&)>;
-    explicit TaskUser(Handler handler) : handler_(std::move(handler)) {}
+    explicit TaskUser(Handler handler)
+        : handler_(std::make_shared<const Handler>(std::move(handler))) {}
 
 private:
     void on_request(link::Exchange& exchange, bool ended) override;
@@ -99,7 +100,7 @@ private:
     void on_closed(link::Exchange& exchange, ErrorKind why) override;
     bool keeps_body() const noexcept override { return false; }
 
-    Handler handler_;
+    const std::shared_ptr<const Handler> handler_; // tasks are dropped later than the server
 };
 
 } // namespace hc::server

@@ -40,6 +40,7 @@ WorkerServer::WorkerServer(runtime::Worker& worker, std::shared_ptr<Server::Stat
 }
 
 WorkerServer::~WorkerServer() {
+    context_->given_up = false; // it ends now
     kill_all();
     worker_.timers().cancel(drain_timer_);
     report_drained();
@@ -150,6 +151,9 @@ void WorkerServer::disconnected(const link::Endpoint& peer) noexcept {
     }
     if (draining_ && context_->connections.empty()) report_drained();
 }
+
+/// Not in here: who released the last exchange is still at work.
+void WorkerServer::deserted() noexcept { state_->tear_down(worker_.index()); }
 
 // -- exchanges ------------------------------------------------------------------------------------
 

@@ -54,6 +54,7 @@ private:
     void dispatch(link::Exchange& exchange, http::RouteMatch& match) override;
     void finished(link::Exchange& exchange) noexcept override;
     void disconnected(const link::Endpoint& peer) noexcept override;
+    void deserted() noexcept override;
     /// Takes in what waits and accepts no more.
     void close_doors();
     void drain_step() noexcept;

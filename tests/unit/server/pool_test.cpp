@@ -286,6 +286,22 @@ TEST_F(PoolOf, TheEndIsToldOnceWhenAllHasRun) {
     EXPECT_EQ(told, 2);
 }
 
+/// Whoever waits for the end of a pool that never had a thread is told of it too.
+TEST_F(PoolOf, TheEndWithoutThreadsIsToldToThoseWhoWait) {
+    for (int i = 0; i < 50; ++i) {
+        make(1, 1);
+        std::atomic<bool> waits{false};
+        std::thread waiter([&] {
+            waits = true;
+            EXPECT_TRUE(pool->wait_ended(std::nullopt));
+        });
+        wait_until([&] { return waits.load(); });
+        for (int turns = 0; turns < 100; ++turns) std::this_thread::yield();
+        pool->end(nullptr);
+        waiter.join();
+    }
+}
+
 TEST_F(PoolOf, ThreadsOutliveAPoolThatIsGivenUpAndTakeTheLastOfItAlong) {
     make(1, 1);
     ASSERT_TRUE(add());
@@ -325,6 +341,28 @@ TEST_F(PoolOf, WarnsAboveFourOfFiveAndAgainOnlyAfterThreeOfFive) {
     wait_until([&] { return pool->metrics().busy == 6; });
     for (int i = 0; i < 3; ++i) ASSERT_TRUE(add());
     sluice.holds(9);
+    EXPECT_EQ(lines.count(), 2U);
+}
+
+/// The load was high while nothing might be said; later, when it might, it is no longer.
+TEST_F(PoolOf, DoesNotWarnOfALoadThatHasGoneDown) {
+    make(10, 10);
+    const auto go_to = [&](int from, int to) {
+        for (int i = from; i < to; ++i) ASSERT_TRUE(add());
+        if (to < from) sluice.open(from - to);
+        sluice.holds(to);
+        wait_until([&] { return pool->metrics().busy == static_cast<std::uint64_t>(to); });
+    };
+    go_to(0, 9);
+    EXPECT_EQ(lines.count(), 1U);
+    go_to(9, 6);
+    clock.ns += 5'000'000'000;
+    go_to(6, 9);
+    go_to(9, 7);
+    clock.ns += 20'000'000'000;
+    go_to(7, 8);
+    EXPECT_EQ(lines.count(), 1U);
+    go_to(8, 9);
     EXPECT_EQ(lines.count(), 2U);
 }
 

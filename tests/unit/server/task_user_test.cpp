@@ -184,6 +184,26 @@ TEST(TaskUser, InTheMiddleOfAnAnswerTheEndIsAReset) {
     EXPECT_NE(peer->error(), 0);
 }
 
+/// A handler that is a coroutine lambda: its frames refer to what the closure has captured.
+TEST(TaskUser, WhatAHandlerHasCapturedOutlivesItsTasks) {
+    struct Tells {
+        const std::shared_ptr<int>& ended;
+        ~Tells() { ++*ended; }
+    };
+    const auto ended = std::make_shared<int>(0);
+    Tasks service;
+    service.serve([ended](Call&) -> Task<void> {
+        const Tells at_the_end{ended};
+        co_await runtime::sleep(24h);
+    });
+    auto peer = service.connect("198.51.100.1:0", last);
+    service.settle();
+    service.server.reset();
+    service.settle();
+    EXPECT_EQ(*ended, 1);
+    EXPECT_EQ(ended.use_count(), 1);
+}
+
 TEST(TaskUser, ADrainWaitsForSuspendedHandlers) {
     Tasks service;
     service.serve(&answers_late);
