@@ -1,6 +1,7 @@
 #include "core/runtime/scope.hpp"
 
 #include <chrono>
+#include <utility>
 #include <vector>
 
 namespace hc::runtime::detail {
@@ -46,9 +47,10 @@ bool Children::has_failed() const noexcept {
 }
 
 bool Children::poll_empty(const Waker& waker) {
+    Waker before; // dropped after the mutex
     const std::lock_guard lock(mutex_);
     if (entries_.empty()) return true;
-    if (!waker_.will_wake(waker)) waker_ = waker;
+    if (!waker_.will_wake(waker)) before = std::exchange(waker_, waker);
     return false;
 }
 

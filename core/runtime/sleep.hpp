@@ -15,6 +15,7 @@
 
 #include "core/base/result.hpp"
 #include "core/base/time.hpp"
+#include "core/runtime/coop.hpp"
 #include "core/runtime/task.hpp"
 #include "core/runtime/timer_wheel.hpp"
 #include "core/runtime/waker.hpp"
@@ -121,6 +122,7 @@ public:
     Timeout(Sleep sleep, F future) : sleep_(std::move(sleep)), future_(std::move(future)) {}
 
     Poll<Result<Value>> poll(Context& context) {
+        const bool had_budget = !coop::is_exhausted();
         if (auto polled = future_.poll(context); polled.is_ready()) {
             if constexpr (std::is_void_v<Value>) {
                 return Result<void>();
@@ -128,11 +130,18 @@ public:
                 return Result<Value>(std::move(polled).value());
             }
         }
-        if (!sleep_.poll(context).is_ready()) return pending;
+        if (!poll_sleep(context, had_budget && coop::is_exhausted())) return pending;
         return Result<Value>(fail(ErrorKind::timeout, "the time allowed ran out"));
     }
 
 private:
+    /// A future that spends all there is, every time, must not keep the time from running out.
+    bool poll_sleep(Context& context, bool all_was_spent) {
+        if (!all_was_spent) return sleep_.poll(context).is_ready();
+        const coop::Budget one_more(1);
+        return sleep_.poll(context).is_ready();
+    }
+
     Sleep sleep_;
     F future_;
 };

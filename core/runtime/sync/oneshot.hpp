@@ -120,8 +120,8 @@ public:
     /// Gives the value back when the receiver is gone or closed. Otherwise the receiver may take
     /// it; when it goes without that, the value is destroyed with it.
     std::expected<void, T> send(T value) && {
+        state_->value.emplace(std::move(value)); // first, since it may throw
         State& state = *std::exchange(state_, nullptr);
-        state.value.emplace(std::move(value));
         std::optional<T> back;
         if (!state.set_complete()) back = std::exchange(state.value, std::nullopt);
         state.drop();

@@ -23,7 +23,9 @@ void Semaphore::hand_out(std::size_t permits) noexcept {
 }
 
 /// Adds `permits` and gives to the first in line what they can have, until one cannot. `waiting` is
-/// set, and `lock` holds the mutex until this returns or wakes somebody.
+/// set, and `lock` holds the mutex until this returns or wakes somebody. When they are more than a
+/// batch, what those behind can have stays out of the word until this has come back for them: so
+/// nobody has all permits before, and destroys this.
 void Semaphore::serve(std::unique_lock<sync_detail::ShortMutex>& lock,
                       std::size_t permits) noexcept {
     WakeBatch batch;
@@ -41,13 +43,19 @@ void Semaphore::serve(std::unique_lock<sync_detail::ShortMutex>& lock,
             word -= wanted * one;
             batch.add(line_.take_first(Verdict::granted));
         }
+        if (more) {
+            permits = word / one;
+            word -= permits * one;
+        }
         if (line_.empty()) word &= ~waiting;
         word_.store(word, std::memory_order_release);
         lock.unlock();
         batch.wake();
         if (!more) return;
         lock.lock();
-        if ((word_.load(std::memory_order_relaxed) & waiting) == 0) return lock.unlock();
+        if ((word_.load(std::memory_order_relaxed) & waiting) != 0) continue;
+        lock.unlock();
+        return add_permits(permits);
     }
 }
 

@@ -6,7 +6,8 @@
 //   value, receivers, closed   under `mutex`
 //   version                    written under `mutex`, read without: how many changes there were
 //   `writers`                  held by a sender that replaces the value, before `mutex`: a change
-//                              made from the value before does not lose one made meanwhile
+//                              made from the value before does not lose one made meanwhile. It is
+//                              let go before anybody is woken.
 #pragma once
 
 #include <atomic>
@@ -58,12 +59,15 @@ public:
         if (--receivers_ == 0) ends_.take_all(sync_detail::Verdict::released, lock);
     }
 
-    /// Gives the value that was there; with `only_if_seen` and no receivers, the new one.
-    std::shared_ptr<T> replace(std::shared_ptr<T> value, bool only_if_seen) noexcept {
+    /// Gives the value that was there; with `only_if_seen` and no receivers, the new one. `writer`
+    /// holds `writers`, and does not any more when this wakes somebody.
+    std::shared_ptr<T> replace(std::shared_ptr<T> value, bool only_if_seen,
+                               std::unique_lock<std::mutex>& writer) noexcept {
         std::unique_lock lock(mutex_);
         if (only_if_seen && receivers_ == 0) return value;
         value_.swap(value);
         version_.fetch_add(1, std::memory_order_release);
+        writer.unlock();
         changes_.take_all(sync_detail::Verdict::released, lock);
         return value;
     }
@@ -186,10 +190,10 @@ public:
     template <class Change>
     bool send_if_modified(Change&& change) const {
         std::shared_ptr<T> value; // the one that is not needed is destroyed after the lock
-        const std::lock_guard writers(state_->writers());
+        std::unique_lock writer(state_->writers());
         value = std::make_shared<T>(*borrow());
         if (!std::forward<Change>(change)(*value)) return false;
-        value = state_->replace(std::move(value), false);
+        value = state_->replace(std::move(value), false, writer);
         return true;
     }
 
@@ -213,8 +217,8 @@ private:
     explicit Sender(std::shared_ptr<State> state) noexcept : state_(std::move(state)) {}
 
     std::shared_ptr<T> replace(std::shared_ptr<T> value, bool only_if_seen) const noexcept {
-        const std::lock_guard writers(state_->writers());
-        return state_->replace(std::move(value), only_if_seen);
+        std::unique_lock writer(state_->writers());
+        return state_->replace(std::move(value), only_if_seen, writer);
     }
 
     std::shared_ptr<State> state_;

@@ -5,12 +5,16 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <stdexcept>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
+#include "core/runtime/future/poll_fn.hpp"
+#include "core/runtime/future/ready.hpp"
 #include "core/runtime/local_executor.hpp"
 #include "core/runtime/sleep.hpp"
 #include "tests/unit/runtime/kinds.hpp"
@@ -338,6 +342,55 @@ TEST(LocalExecutorTest, RunsTasksOnItsOwnThread) {
     for (int i = 0; i < 10; ++i) handles.push_back(executor->spawn(Tasks::on(here)));
     EXPECT_EQ(*executor->block_on(Tasks::all(std::move(handles))), 10);
     EXPECT_TRUE(executor->turn(0ns).has_value());
+}
+
+/// Calls something when the last reference to it goes.
+class LastWaker {
+public:
+    explicit LastWaker(std::function<void()> call) : call_(std::move(call)) {}
+    Waker waker() noexcept { return {&table, clone(this)}; }
+
+private:
+    int references_ = 0;
+    std::function<void()> call_;
+
+    static void* clone(void* data) {
+        ++static_cast<LastWaker*>(data)->references_;
+        return data;
+    }
+    static constexpr WakerTable table{&LastWaker::clone, [](void*) noexcept {},
+                                      [](void* data) noexcept {
+                                          auto& self = *static_cast<LastWaker*>(data);
+                                          if (--self.references_ == 0) self.call_();
+                                      }};
+};
+
+TEST(ScopeWakers, WhatGoesWithAnOldOneMaySpawn) {
+    auto executor = *LocalExecutor::create();
+    Scope* around = nullptr;
+    auto body = [&](Scope& inside) -> Task<void> {
+        around = &inside;
+        inside.spawn(pending_forever()).detach();
+        co_await pending_forever();
+    };
+    int ended = 0;
+    const auto ends = executor.block_on(poll_fn([&](Context& context) {
+        Task<Result<void>> scoped = scope(body);
+        LastWaker old([&] {
+            around->spawn(ready()).detach();
+            ++ended;
+        });
+        {
+            const Waker waker = old.waker();
+            Context first(waker);
+            EXPECT_FALSE(scoped.poll(first).is_ready());
+        }
+        EXPECT_EQ(ended, 0);
+        EXPECT_FALSE(scoped.poll(context).is_ready());
+        EXPECT_EQ(ended, 1);
+        return Poll<void>::ready();
+    }));
+    EXPECT_TRUE(ends);
 }
 
 } // namespace

@@ -13,13 +13,18 @@
 #include <vector>
 
 #include "core/base/random.hpp"
+#include "core/runtime/coop.hpp"
+#include "core/runtime/future/poll_fn.hpp"
+#include "core/runtime/future/ready.hpp"
 #include "core/runtime/spawn.hpp"
+#include "tests/unit/runtime/counting_waker.hpp"
 #include "tests/unit/runtime/kinds.hpp"
 
 namespace hc::runtime {
 namespace {
 
 using namespace std::chrono_literals;
+using test::CountingWaker;
 
 class Sleeping : public test::OnKind {};
 INSTANTIATE_TEST_SUITE_P(Kinds, Sleeping,
@@ -96,6 +101,43 @@ TEST_P(Sleeping, ATimeoutGivesTheValueOrTheError) {
     EXPECT_EQ(run(times_out(1h, 2ms)), ErrorKind::ok);
     EXPECT_EQ(run(times_out(2ms, 1h)), ErrorKind::timeout);
     EXPECT_EQ(run(times_out(0ms, 0ms)), ErrorKind::ok) << "the value counts when both are there";
+}
+
+// Never waits, and would go on for much longer than one poll.
+Task<int> busy() {
+    int turns = 0;
+    while (turns < 1000) {
+        Sleep over(Instant{INT64_MIN});
+        co_await over;
+        ++turns;
+    }
+    co_return turns;
+}
+
+Task<ErrorKind> limits_a_busy_one() {
+    const Result<int> result = co_await timeout_at(Instant{INT64_MIN}, busy());
+    co_return result ? ErrorKind::ok : result.error().kind;
+}
+
+TEST_P(Sleeping, ATimeoutEndsOneThatSpendsAllOfItsTurns) {
+    const Result<ErrorKind> kind = run(runtime_->spawn(limits_a_busy_one()));
+    EXPECT_EQ(*kind, ErrorKind::timeout);
+}
+
+TEST_P(Sleeping, ATimeoutWithoutBudgetGivesWay) {
+    CountingWaker waker;
+    Timeout limited(Sleep(Instant{INT64_MIN}), pending_forever());
+    run(poll_fn([&](Context&) { // where there is a clock
+        {
+            const coop::Budget none(0);
+            EXPECT_FALSE(limited.poll(waker.context()).is_ready());
+            EXPECT_EQ(waker.wakes(), 1);
+        }
+        const coop::Budget last(1);
+        EXPECT_TRUE(limited.poll(waker.context()).is_ready());
+        EXPECT_TRUE(coop::is_exhausted());
+        return Poll<void>::ready();
+    }));
 }
 
 struct Moved {

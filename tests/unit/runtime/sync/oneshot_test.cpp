@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <memory>
+#include <stdexcept>
 #include <utility>
 
 #include "core/runtime/park.hpp"
@@ -147,6 +148,26 @@ TEST(Oneshot, EndsMoveAtAnyTime) {
     EXPECT_TRUE(std::move(sender2).send(3).has_value());
     EXPECT_EQ(counter.wakes(), 1);
     EXPECT_EQ(receiver2.poll(context).value(), 3);
+}
+
+struct Unmovable { // when it comes to it
+    Unmovable() = default;
+    Unmovable(Unmovable&& other) : moves_left(other.moves_left - 1) {
+        if (moves_left < 0) throw std::runtime_error("no more moves");
+    }
+    Unmovable& operator=(Unmovable&&) = default;
+    int moves_left = 0;
+};
+
+TEST(Oneshot, AMoveThatThrowsSendsNothing) {
+    auto [sender, receiver] = oneshot::channel<Unmovable>();
+    EXPECT_THROW((void)std::move(sender).send(Unmovable()), std::runtime_error);
+    EXPECT_EQ(receiver.try_recv().error(), ErrorKind::again) << "the sender is still there";
+    Probe waits(std::move(receiver));
+    EXPECT_FALSE(waits.poll());
+    { const auto gone = std::move(sender); }
+    ASSERT_TRUE(waits.poll());
+    EXPECT_FALSE(waits.value().has_value());
 }
 
 TEST(Oneshot, ATaskWithoutBudgetTakesNothing) {

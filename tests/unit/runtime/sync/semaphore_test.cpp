@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -146,6 +148,49 @@ TEST(Semaphore, ManyAreLetInByOneCall) {
         EXPECT_TRUE(probe.poll());
     }
     EXPECT_EQ(semaphore.available_permits(), 1u);
+}
+
+/// Calls something when it is woken for the first time.
+class CallingWaker {
+public:
+    explicit CallingWaker(std::function<void()> call) : call_(std::move(call)) {}
+    Waker waker() noexcept { return {&table, this}; }
+
+private:
+    std::function<void()> call_;
+    static constexpr WakerTable table{[](void* data) { return data; },
+                                      [](void* data) noexcept {
+                                          auto call = std::exchange(
+                                              static_cast<CallingWaker*>(data)->call_, nullptr);
+                                          if (call) call();
+                                      },
+                                      [](void*) noexcept {}};
+};
+
+// Those who are woken first are done before the one that lets them in gets on to the next.
+TEST(Semaphore, WhoHasAllPermitsMayDestroyItAlsoAfterMany) {
+    constexpr std::size_t many = 40;
+    auto semaphore = std::make_unique<Semaphore>(many);
+    auto held = semaphore->try_acquire(many);
+    Acquires ones;
+    std::optional<Probe<Semaphore::Acquire>> all;
+    std::size_t done = 0;
+    const auto go_on = [&] {
+        for (; done < ones.size() && ones[done].poll(); ++done) ones[done].let_go();
+        if (semaphore == nullptr || !all->poll()) return;
+        all->value()->forget();
+        semaphore.reset();
+    };
+    CallingWaker early(go_on);
+    ASSERT_FALSE(ones.emplace_back(semaphore->acquire()).poll_as(early.waker()));
+    for (std::size_t i = 1; i < 17; ++i) {
+        ASSERT_FALSE(ones.emplace_back(semaphore->acquire()).poll());
+    }
+    all.emplace(semaphore->acquire(many));
+    CallingWaker late(go_on);
+    ASSERT_FALSE(all->poll_as(late.waker()));
+    held = std::unexpected(ErrorKind::again); // gives them back
+    EXPECT_EQ(semaphore, nullptr);
 }
 
 TEST(Semaphore, ClosingTellsAllWhoWait) {

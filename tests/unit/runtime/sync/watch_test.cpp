@@ -169,6 +169,37 @@ TEST(Watch, WaitsForAValue) {
     EXPECT_EQ(never.value().error(), ErrorKind::closed);
 }
 
+/// Sends once more when it is woken.
+struct SendingWaker {
+    const watch::Sender<int>& sender;
+    int wakes = 0;
+
+    Waker waker() noexcept { return {&table, this}; }
+    static constexpr WakerTable table{[](void* data) { return data; },
+                                      [](void* data) noexcept {
+                                          auto& self = *static_cast<SendingWaker*>(data);
+                                          if (++self.wakes == 1)
+                                              EXPECT_TRUE(
+                                                  self.sender.send(*self.sender.borrow() + 1));
+                                      },
+                                      [](void*) noexcept {}};
+};
+
+TEST(Watch, WhoIsWokenMaySendAtOnce) {
+    auto [sender, receiver] = watch::channel(0);
+    const auto add_ten = [](int& value) { value += 10; };
+    for (const bool modified : {false, true}) {
+        SendingWaker sending{sender};
+        Probe changed(receiver.changed());
+        EXPECT_FALSE(changed.poll_as(sending.waker()));
+        if (modified) sender.send_modify(add_ten);
+        else EXPECT_TRUE(sender.send(10));
+        EXPECT_EQ(sending.wakes, 1);
+        EXPECT_TRUE(changed.poll());
+    }
+    EXPECT_EQ(*receiver.borrow(), 22);
+}
+
 TEST(Watch, ATaskWithoutBudgetHasSeenNothing) {
     auto [sender, receiver] = watch::channel(1);
     EXPECT_TRUE(sender.send(2).has_value());
