@@ -96,7 +96,7 @@ constexpr std::array table{
     HC_LIMIT(server.connection, "server", request_timeout_ms, "ms", 0, day_ms,
              "From the end of the head to the end of the answer; beyond: 503; 0: no limit"),
     HC_LIMIT(server.connection, "server", linger_timeout_ms, "ms", 0, day_ms,
-             "Behind the last byte, until the peer closes; beyond: reset; 0: no limit"),
+             "Behind the last byte, until the peer closes; beyond: it closes; 0: no limit"),
 
     HC_LIMIT(server.limits, "server", connections_max, "count", 1, any32,
              "Connections at once; beyond: 503"),
