@@ -9,7 +9,7 @@ namespace hc::link {
 H1Driver::H1Driver(ConnectionContext& context, std::unique_ptr<Transport> transport)
     : Timer(&H1Driver::on_timer), context_(context), transport_(std::move(transport)),
       parser_(h1::Role::server, context.limits, context.scratch), input_at_(context.worker.now()),
-      output_at_(input_at_) {}
+      output_at_(input_at_), secure_(transport_->secure()) {}
 
 H1Driver::~H1Driver() = default;
 
@@ -156,7 +156,7 @@ void H1Driver::begin_exchange() {
     if (exchange_ == nullptr) [[unlikely]]
         return refuse_overload();
     request_read_ = parser_.end_with_head();
-    exchange_->begin(parser_.head(), false, framing.body == h1::BodyKind::none);
+    exchange_->begin(parser_.head(), secure_, framing.body == h1::BodyKind::none);
     settle_inline();
 }
 

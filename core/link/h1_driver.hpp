@@ -149,6 +149,7 @@ private:
     bool input_ended_ = false;     // the peer ended its side
     bool discarding_ = false;      // bytes of the body under way were dropped
     bool head_request_ = false;    // the request under way is HEAD
+    const bool secure_;            // the transport is
 };
 
 } // namespace hc::link

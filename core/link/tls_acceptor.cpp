@@ -4,18 +4,24 @@
 
 namespace hc::link {
 
-TlsAcceptor::TlsAcceptor(ConnectionContext& context, std::unique_ptr<Transport> lower, Next next)
-    : Timer(&TlsAcceptor::on_timer), context_(context), lower_(std::move(lower)), next_(next) {}
+TlsAcceptor::TlsAcceptor(ConnectionContext& context, std::unique_ptr<Transport> lower,
+                         Layer::Next next, const void* listener)
+    : Timer(&TlsAcceptor::on_timer), context_(context), lower_(std::move(lower)), next_(next),
+      listener_(listener) {}
 
-void TlsAcceptor::start(ConnectionContext& context, const tls::Context& tls,
-                        std::unique_ptr<Transport> lower, Next next) {
-    auto* acceptor = new TlsAcceptor(context, std::move(lower), next);
+TlsAcceptor& TlsAcceptor::start(ConnectionContext& context, const tls::Context& tls,
+                                std::unique_ptr<Transport> lower, Layer::Next next,
+                                const void* listener) {
+    auto* acceptor = new TlsAcceptor(context, std::move(lower), next, listener);
     acceptor->lower_->set_user(*acceptor);
     context.connections.push_back(*acceptor);
-    auto engine = tls::Engine::server(tls, *acceptor);
-    if (!engine) return acceptor->end(true); // no memory
-    acceptor->engine_.emplace(std::move(*engine));
-    acceptor->wait(context.limits.tls_handshake_timeout_ms);
+    if (auto engine = tls::Engine::server(tls, *acceptor)) {
+        acceptor->engine_.emplace(std::move(*engine));
+        acceptor->wait(context.limits.tls_handshake_timeout_ms);
+    } else {
+        acceptor->end(true); // no memory
+    }
+    return *acceptor;
 }
 
 void TlsAcceptor::on_data(std::string_view slice) {
@@ -36,7 +42,7 @@ void TlsAcceptor::hand_on() {
         std::make_unique<TlsTransport>(context_, std::move(lower_), std::move(*engine_));
     TlsTransport& kept = *transport; // whoever takes it over destroys it in a later pass
     retire();
-    next_(context_, std::move(transport));
+    next_(context_, std::move(transport), kept.engine().alpn(), listener_);
     kept.take(rest);
 }
 

@@ -7,8 +7,10 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "core/link/context.hpp"
+#include "core/link/layer.hpp"
 #include "core/link/tls_transport.hpp"
 #include "core/runtime/timer_wheel.hpp"
 #include "core/tls/engine.hpp"
@@ -20,12 +22,11 @@ class TlsAcceptor final : public Connection,
                           private tls::Wire,
                           private runtime::Timer {
 public:
-    /// Gets the connection, and is to take it over within the call.
-    using Next = void (*)(ConnectionContext&, std::unique_ptr<TlsTransport>);
     /// A handshake that fails, or takes longer than `tls_handshake_timeout_ms`, ends the connection
     /// and nothing else.
-    static void start(ConnectionContext& context, const tls::Context& tls,
-                      std::unique_ptr<Transport> lower, Next next);
+    static TlsAcceptor& start(ConnectionContext& context, const tls::Context& tls,
+                              std::unique_ptr<Transport> lower, Layer::Next next,
+                              const void* listener);
 
     void drain() noexcept override { end(false); }
     void hurry() noexcept override { end(false); }
@@ -35,7 +36,8 @@ public:
     void feed(std::string_view slice) { on_data(slice); }
 
 private:
-    TlsAcceptor(ConnectionContext& context, std::unique_ptr<Transport> lower, Next next);
+    TlsAcceptor(ConnectionContext& context, std::unique_ptr<Transport> lower, Layer::Next next,
+                const void* listener);
     void on_data(std::string_view slice) override;
     void on_end() override { end(false); }
     void on_written() override {}
@@ -51,9 +53,25 @@ private:
     ConnectionContext& context_;
     std::unique_ptr<Transport> lower_;
     std::optional<tls::Engine> engine_;
-    Next next_;
+    const Layer::Next next_;
+    const void* const listener_;
     bool parting_ = false;
     bool gone_ = false;
+};
+
+/// TLS as a layer of a server's listener.
+class TlsLayer final : public Layer {
+public:
+    explicit TlsLayer(tls::Context context) noexcept : context_(std::move(context)) {}
+    void start(ConnectionContext& context, std::unique_ptr<Transport> transport,
+               std::string_view rest, Next next, const void* listener) const override {
+        auto& acceptor =
+            TlsAcceptor::start(context, context_, std::move(transport), next, listener);
+        if (!rest.empty()) acceptor.feed(rest);
+    }
+
+private:
+    const tls::Context context_;
 };
 
 } // namespace hc::link

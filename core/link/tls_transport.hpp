@@ -46,6 +46,7 @@ public:
     const Endpoint& peer() const noexcept override { return lower_->peer(); }
     void set_peer(const Endpoint& peer) noexcept override { lower_->set_peer(peer); }
     sys::Address local() const override { return lower_->local(); }
+    bool secure() const noexcept override { return true; }
     runtime::Worker& worker() const noexcept override { return lower_->worker(); }
 
 private:

@@ -83,6 +83,8 @@ public:
     virtual const Endpoint& peer() const noexcept = 0;
     virtual void set_peer(const Endpoint& peer) noexcept = 0; // PROXY protocol
     virtual sys::Address local() const = 0;
+    /// Nobody on the way can read or change what it carries.
+    virtual bool secure() const noexcept { return false; }
     virtual runtime::Worker& worker() const noexcept = 0;
 };
 

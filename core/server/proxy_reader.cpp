@@ -5,13 +5,15 @@
 namespace hc::server {
 
 ProxyReader::ProxyReader(link::ConnectionContext& context,
-                         std::unique_ptr<link::Transport> transport, Next next)
+                         std::unique_ptr<link::Transport> transport, Next next,
+                         const void* listener)
     : Timer(&ProxyReader::on_timer), context_(context), transport_(std::move(transport)),
-      next_(next) {}
+      next_(next), listener_(listener) {}
 
 void ProxyReader::start(link::ConnectionContext& context,
-                        std::unique_ptr<link::Transport> transport, Next next) {
-    auto* reader = new ProxyReader(context, std::move(transport), next);
+                        std::unique_ptr<link::Transport> transport, Next next,
+                        const void* listener) {
+    auto* reader = new ProxyReader(context, std::move(transport), next, listener);
     reader->transport_->set_user(*reader);
     context.connections.push_back(*reader);
     if (context.limits.header_timeout_ms != 0) {
@@ -41,7 +43,8 @@ void ProxyReader::on_data(std::string_view slice) {
         transport_->set_peer(peer);
     }
     gone_ = true;
-    next_(context_, std::move(transport_), std::string_view(received_).substr(header.bytes));
+    next_(context_, std::move(transport_), std::string_view(received_).substr(header.bytes),
+          listener_);
     retire();
 }
 

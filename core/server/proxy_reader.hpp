@@ -19,9 +19,9 @@ public:
     /// `next` gets the connection and the bytes behind the header. A connection that ends first, is
     /// too slow (header_timeout_ms) or does not begin with a header is closed without a word.
     using Next = void (*)(link::ConnectionContext&, std::unique_ptr<link::Transport>,
-                          std::string_view rest);
+                          std::string_view rest, const void* listener);
     static void start(link::ConnectionContext& context, std::unique_ptr<link::Transport> transport,
-                      Next next);
+                      Next next, const void* listener);
 
     void drain() noexcept override { end(); }
     void hurry() noexcept override { end(); }
@@ -30,7 +30,7 @@ public:
 
 private:
     ProxyReader(link::ConnectionContext& context, std::unique_ptr<link::Transport> transport,
-                Next next);
+                Next next, const void* listener);
     void on_data(std::string_view slice) override;
     void on_end() override { end(); }
     void on_written() override {}
@@ -42,6 +42,7 @@ private:
     link::ConnectionContext& context_;
     std::unique_ptr<link::Transport> transport_;
     Next next_;
+    const void* listener_;
     std::string received_;
     bool gone_ = false;
 };

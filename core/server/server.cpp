@@ -273,8 +273,8 @@ Result<std::uint32_t> Server::listen(const ListenOptions& options) {
         }
         state_->serving = true;
     }
-    state_->listeners.push_back(std::make_unique<Listener>(std::move(*set), std::move(proxies),
-                                                           unix_proxy, options.inherited >= 0));
+    state_->listeners.push_back(
+        std::make_unique<Listener>(std::move(*set), std::move(proxies), unix_proxy, options));
     for (std::uint32_t i = 0; i < state_->shares.size(); ++i) {
         state_->runtime.worker(i).post(std::make_unique<Listen>(state_, *state_->listeners.back()));
     }

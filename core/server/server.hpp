@@ -13,6 +13,7 @@
 #include "core/base/log.hpp"
 #include "core/base/result.hpp"
 #include "core/link/exchange.hpp"
+#include "core/link/layer.hpp"
 #include "core/runtime/runtime.hpp"
 #include "core/server/metrics.hpp"
 #include "core/sys/address.hpp"
@@ -53,6 +54,8 @@ struct ListenOptions {
     /// none:
     /// others are served as they are.
     std::vector<std::string> proxy_from;
+    /// Between its connections and HTTP: TLS. nullptr: nothing.
+    std::shared_ptr<const link::Layer> layer;
 };
 
 /// All functions may be called from any thread unless they say otherwise.

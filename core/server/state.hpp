@@ -32,13 +32,14 @@ struct alignas(64) Share {
 
 struct Listener {
     Listener(net::ListenerSet sockets, std::vector<net::AddressRange> ranges, bool unix_peers,
-             bool made_elsewhere)
+             const ListenOptions& options)
         : set(std::move(sockets)), proxy_from(std::move(ranges)), proxy_from_unix(unix_peers),
-          inherited(made_elsewhere) {}
+          inherited(options.inherited >= 0), layer(options.layer) {}
     net::ListenerSet set;
     std::vector<net::AddressRange> proxy_from;
     bool proxy_from_unix;
     bool inherited; // the sockets are somebody else's, who may still want them
+    const std::shared_ptr<const link::Layer> layer; // between connections and HTTP, or nullptr
 
     bool trusts(const net::Address& peer) const noexcept;
 };

@@ -109,38 +109,60 @@ void WorkerServer::accepted(Listener& listener, sys::Socket socket, const net::A
         return;
     }
     if (!admitted) {
-        refuse(std::move(*transport));
+        refuse(std::move(*transport), listener);
     } else if (proxied) {
         ProxyReader::start(
             *context_, std::move(*transport),
             [](link::ConnectionContext& context, std::unique_ptr<link::Transport> ready,
-               std::string_view rest) {
-                static_cast<WorkerServer&>(context.dispatcher).introduced(std::move(ready), rest);
-            });
+               std::string_view rest, const void* from) {
+                static_cast<WorkerServer&>(context.dispatcher)
+                    .introduced(std::move(ready), rest, *static_cast<const Listener*>(from));
+            },
+            &listener);
     } else {
-        link::H1Driver::start(*context_, std::move(*transport));
+        begin(std::move(*transport), {}, listener);
     }
 }
 
 /// A proxy has said whom it speaks for.
-void WorkerServer::introduced(std::unique_ptr<link::Transport> transport, std::string_view rest) {
+void WorkerServer::introduced(std::unique_ptr<link::Transport> transport, std::string_view rest,
+                              const Listener& listener) {
     if (!state_->admit_peer(transport->peer())) {
         state_->dismiss(uncounted);
-        refuse(std::move(transport));
+        refuse(std::move(transport), listener);
+        return;
+    }
+    begin(std::move(transport), rest, listener);
+}
+
+/// The connection is admitted: what comes now is HTTP, or first what lies below it.
+void WorkerServer::begin(std::unique_ptr<link::Transport> transport, std::string_view rest,
+                         const Listener& listener) {
+    if (listener.layer != nullptr) {
+        listener.layer->start(
+            *context_, std::move(transport), rest,
+            [](link::ConnectionContext& context, std::unique_ptr<link::Transport> ready,
+               std::string_view, const void*) { link::H1Driver::start(context, std::move(ready)); },
+            &listener);
         return;
     }
     auto& driver = link::H1Driver::start(*context_, std::move(transport));
     if (!rest.empty()) driver.feed(rest);
 }
 
-/// One too many. It is not counted as open; the mark tells disconnected() so.
-void WorkerServer::refuse(std::unique_ptr<link::Transport> transport) {
+/// One too many. It is not counted as open; the mark tells disconnected() so. Who waits for a
+/// handshake can be told nothing.
+void WorkerServer::refuse(std::unique_ptr<link::Transport> transport, const Listener& listener) {
     share_.counters.connections_refused.add();
     ++refusing_;
     link::Endpoint marked = transport->peer();
     marked.family = sys::Address::Family::none;
     transport->set_peer(marked);
-    link::H1Driver::refuse(*context_, std::move(transport));
+    if (listener.layer == nullptr) {
+        link::H1Driver::refuse(*context_, std::move(transport));
+    } else {
+        link::H1Driver::start(*context_, std::move(transport)).kill();
+    }
 }
 
 void WorkerServer::disconnected(const link::Endpoint& peer) noexcept {

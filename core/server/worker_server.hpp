@@ -49,8 +49,11 @@ private:
     };
 
     void accepted(Listener& listener, sys::Socket socket, const net::Address& from);
-    void introduced(std::unique_ptr<link::Transport> transport, std::string_view rest);
-    void refuse(std::unique_ptr<link::Transport> transport);
+    void introduced(std::unique_ptr<link::Transport> transport, std::string_view rest,
+                    const Listener& listener);
+    void begin(std::unique_ptr<link::Transport> transport, std::string_view rest,
+               const Listener& listener);
+    void refuse(std::unique_ptr<link::Transport> transport, const Listener& listener);
     void dispatch(link::Exchange& exchange, http::RouteMatch& match) override;
     void finished(link::Exchange& exchange) noexcept override;
     void disconnected(const link::Endpoint& peer) noexcept override;

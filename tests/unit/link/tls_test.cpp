@@ -36,16 +36,21 @@ public:
     explicit TlsHouse(std::uint64_t seed = 1, sim::Options options = {})
         : House(seed, std::move(options)) {
         on_transport = [this](std::unique_ptr<Transport> transport) {
-            TlsAcceptor::start(context(), tls_, std::move(transport),
-                               [](ConnectionContext& context, std::unique_ptr<TlsTransport> ready) {
-                                   EXPECT_EQ(ready->engine().alpn(), "http/1.1");
-                                   H1Driver::start(context, std::move(ready));
-                               });
+            layer_.start(
+                context(), std::move(transport), {},
+                [](ConnectionContext& context, std::unique_ptr<Transport> ready,
+                   std::string_view protocol, const void* listener) {
+                    EXPECT_EQ(protocol, "http/1.1");
+                    EXPECT_EQ(listener, &context.limits);
+                    EXPECT_TRUE(ready->secure());
+                    H1Driver::start(context, std::move(ready));
+                },
+                &limits);
         };
     }
 
 private:
-    const tls::Context tls_ = server_context();
+    const TlsLayer layer_{server_context()};
 };
 
 /// A client of it, which moves when it is asked to.
