@@ -14,9 +14,24 @@ constexpr std::int64_t any32 = UINT32_MAX;
 constexpr std::int64_t any64 = INT64_MAX;
 constexpr std::int64_t day_ms = 86'400'000;
 
+constexpr std::array<std::string_view, 5> level_names{"debug", "info", "warning", "error", "off"};
+constexpr std::array<std::string_view, 3> backend_names{"auto", "epoll", "io_uring"};
+constexpr std::array<std::string_view, 3> execution_names{"inline", "pool", "hybrid"};
+constexpr std::array<std::string_view, 2> version_names{"1.2", "1.3"};
+constexpr std::array<std::string_view, 3> ask_names{"none", "optional", "required"};
+
+template <class E>
+Choice choice(std::span<const std::string_view> names, E& place) {
+    return {names, &place,
+            [](const void* at) { return static_cast<std::size_t>(*static_cast<const E*>(at)); },
+            [](void* at, std::size_t index) { *static_cast<E*>(at) = static_cast<E>(index); }};
+}
+
 #define HC_PLACE(member) [](Settings& s) -> Place { return &s.member; }
+#define HC_CHOICE(names, member) [](Settings& s) -> Place { return choice(names, s.member); }
+#define HC_LINES(member) [](Settings& s) -> Place { return Lines{&s.member}; }
 #define HC_CONNECTION(name) "limits." #name
-// The only macros of this folder: a key and the member of the same name must not drift apart.
+// The only macros of this file: a key and the member of the same name must not drift apart.
 #define HC_LIMIT(group, reads, name, unit, min, max, help)                                         \
     Option { "limits." #name, unit, reads, min, max, HC_PLACE(group.name), help }
 
@@ -26,7 +41,7 @@ constexpr std::array table{
            "Threads that serve connections; 0: none, the program drives the runtime itself"},
     Option{"runtime.thread_name", "", "runtime", 0, 0, HC_PLACE(runtime.thread_name),
            "Workers are named by it and their number; the system may cut it"},
-    Option{"runtime.io", "", "runtime", 0, 0, HC_PLACE(runtime.io),
+    Option{"runtime.io", "", "runtime", 0, 0, HC_CHOICE(backend_names, runtime.io),
            "What tells of readiness; auto: epoll; io_uring needs Linux 5.17 and its permission"},
     Option{"runtime.blocking_threads_max", "count", "runtime", 1, 4'096,
            HC_PLACE(runtime.limits.blocking_threads_max),
@@ -37,7 +52,7 @@ constexpr std::array table{
     Option{"server.date", "", "server", 0, 0, HC_PLACE(server.date), "Send the Date field"},
     Option{"server.access_log", "", "server", 0, 0, HC_PLACE(server.access_log),
            "Log one line for each exchange, component \"access\", level info"},
-    Option{"server.execution", "", "server", 0, 0, HC_PLACE(server.execution),
+    Option{"server.execution", "", "server", 0, 0, HC_CHOICE(execution_names, server.execution),
            "Where functions bound inline run: on the workers, on the threads of a pool, or on the "
            "workers but for those that are marked as blocking"},
     Option{"server.pool_threads", "count", "server", 1, 4'096, HC_PLACE(server.pool_threads),
@@ -59,7 +74,35 @@ constexpr std::array table{
     Option{"listen.proxy_from", "", "listener", 0, 0, HC_PLACE(listen.proxy_from),
            "Peers (\"10.0.0.0/8\", \"unix\") that begin with a PROXY protocol header, v1 or v2"},
 
-    Option{"log.level", "", "log", 0, 0, HC_PLACE(log_level), "The least level that is logged"},
+    Option{"tls.certificate_files", "", "listener", 0, 0, HC_PLACE(tls.certificate_files),
+           "Certificates, each with its chain, in PEM, or without in DER; a client gets the first "
+           "that is for the name it asks for, else the first. With one, connections are encrypted"},
+    Option{"tls.key_files", "", "listener", 0, 0, HC_PLACE(tls.key_files),
+           "The private keys of \"tls.certificate_files\", in the same order, in PEM or DER"},
+    Option{"tls.certificate", "", "listener", 0, 0, HC_LINES(tls.certificate),
+           "A certificate with its chain, in PEM, in the place of a file"},
+    Option{"tls.key", "", "listener", 0, 0, HC_LINES(tls.key),
+           "The private key of \"tls.certificate\", in PEM"},
+    Option{"tls.self_signed", "", "listener", 0, 0, HC_PLACE(tls.self_signed),
+           "For development: a certificate for these hosts is made, which nobody else trusts"},
+    Option{"tls.client_certificates", "", "listener", 0, 0,
+           HC_CHOICE(ask_names, tls.client_certificates),
+           "Whether clients are asked for certificates; one that is shown must be trusted"},
+    Option{"tls.client_root_files", "", "listener", 0, 0, HC_PLACE(tls.client_root_files),
+           "Whose issues are trusted as certificates of clients, in PEM"},
+    Option{"tls.oldest_version", "", "listener", 0, 0, HC_CHOICE(version_names, tls.common.oldest),
+           "The oldest version of TLS that is spoken"},
+    Option{"tls.newest_version", "", "listener", 0, 0, HC_CHOICE(version_names, tls.common.newest),
+           "The newest version of TLS that is spoken"},
+    Option{"tls.ciphers", "", "listener", 0, 0, HC_PLACE(tls.common.ciphers),
+           "Ciphers of TLS 1.2, as OpenSSL writes them"},
+    Option{"tls.cipher_suites", "", "listener", 0, 0, HC_PLACE(tls.common.cipher_suites),
+           "Cipher suites of TLS 1.3, as OpenSSL writes them"},
+    Option{"tls.groups", "", "listener", 0, 0, HC_PLACE(tls.common.groups),
+           "Key agreements, the preferred first, as OpenSSL writes them"},
+
+    Option{"log.level", "", "log", 0, 0, HC_CHOICE(level_names, log_level),
+           "The least level that is logged"},
 
     HC_LIMIT(server.connection, "server", header_bytes_max, "bytes", 256, 16 << 20,
              "Request line and header fields of one request; beyond: 431"),
@@ -95,6 +138,8 @@ constexpr std::array table{
              "Output waits and the peer takes none; beyond: reset; 0: no limit"),
     HC_LIMIT(server.connection, "server", request_timeout_ms, "ms", 0, day_ms,
              "From the end of the head to the end of the answer; beyond: 503; 0: no limit"),
+    HC_LIMIT(server.connection, "server", tls_handshake_timeout_ms, "ms", 0, day_ms,
+             "From accept to the end of the TLS handshake; beyond: it closes; 0: no limit"),
     HC_LIMIT(server.connection, "server", linger_timeout_ms, "ms", 0, day_ms,
              "Behind the last byte, until the peer closes; beyond: it closes; 0: no limit"),
 
@@ -122,11 +167,9 @@ constexpr std::array table{
 
 #undef HC_LIMIT
 #undef HC_CONNECTION
+#undef HC_LINES
+#undef HC_CHOICE
 #undef HC_PLACE
-
-constexpr std::array<std::string_view, 5> level_names{"debug", "info", "warning", "error", "off"};
-constexpr std::array<std::string_view, 3> backend_names{"auto", "epoll", "io_uring"};
-constexpr std::array<std::string_view, 3> execution_names{"inline", "pool", "hybrid"};
 
 template <class... F>
 struct Overloaded : F... {
@@ -234,13 +277,18 @@ std::string listed(std::span<const std::string_view> names) {
     return text;
 }
 
-/// A choice is its place among the names.
-template <class T>
-Result<void> set_choice(const Option& option, std::string_view text,
-                        std::span<const std::string_view> names, T& place) {
-    const auto found = std::ranges::find(names, text);
-    if (found == names.end()) return bad_value(option, text, "one of " + listed(names));
-    place = static_cast<T>(found - names.begin());
+Result<void> set_choice(const Option& option, std::string_view text, const Choice& choice) {
+    const auto found = std::ranges::find(choice.names, text);
+    if (found == choice.names.end()) {
+        return bad_value(option, text, "one of " + listed(choice.names));
+    }
+    choice.set(choice.place, static_cast<std::size_t>(found - choice.names.begin()));
+    return {};
+}
+
+Result<void> set_lines(const Option& option, std::string_view text, Lines place) {
+    if (text.find('\0') != text.npos) return bad_value(option, text, "a text");
+    *place.text = text;
     return {};
 }
 
@@ -284,20 +332,18 @@ Result<void> set_option(Settings& settings, std::string_view key, std::string_vi
         return fail(ErrorKind::not_found,
                     "no such option; the nearest is \"" + std::string(nearest_key(key)) + "\"");
     }
-    return std::visit(
-        Overloaded{
-            [&](bool* p) { return set_bool(*option, text, *p); },
-            [&](std::uint32_t* p) { return set_number(*option, text, *p); },
-            [&](std::uint64_t* p) { return set_number(*option, text, *p); },
-            [&](std::intptr_t* p) { return set_number(*option, text, *p); },
-            [&](std::string* p) { return set_string(*option, text, *p); },
-            [&](std::vector<std::string>* p) { return set_list(*option, text, *p); },
-            [&](Mode p) { return set_mode(*option, text, p); },
-            [&](LogLevel* p) { return set_choice(*option, text, level_names, *p); },
-            [&](server::Execution* p) { return set_choice(*option, text, execution_names, *p); },
-            [&](sys::Backend* p) { return set_choice(*option, text, backend_names, *p); },
-        },
-        option->place(settings));
+    return std::visit(Overloaded{
+                          [&](bool* p) { return set_bool(*option, text, *p); },
+                          [&](std::uint32_t* p) { return set_number(*option, text, *p); },
+                          [&](std::uint64_t* p) { return set_number(*option, text, *p); },
+                          [&](std::intptr_t* p) { return set_number(*option, text, *p); },
+                          [&](std::string* p) { return set_string(*option, text, *p); },
+                          [&](std::vector<std::string>* p) { return set_list(*option, text, *p); },
+                          [&](Mode p) { return set_mode(*option, text, p); },
+                          [&](Lines p) { return set_lines(*option, text, p); },
+                          [&](const Choice& p) { return set_choice(*option, text, p); },
+                      },
+                      option->place(settings));
 }
 
 std::string_view type_name(const Option& option) {
@@ -311,9 +357,8 @@ std::string_view type_name(const Option& option) {
                           [](std::string*) -> View { return "string"; },
                           [](std::vector<std::string>*) -> View { return "list"; },
                           [](Mode) -> View { return "mode"; },
-                          [](LogLevel*) -> View { return "choice"; },
-                          [](sys::Backend*) -> View { return "choice"; },
-                          [](server::Execution*) -> View { return "choice"; },
+                          [](Lines) -> View { return "text"; },
+                          [](const Choice&) -> View { return "choice"; },
                       },
                       option.place(settings));
 }
@@ -321,31 +366,23 @@ std::string_view type_name(const Option& option) {
 std::span<const std::string_view> choices(const Option& option) {
     Settings settings;
     const Place place = option.place(settings);
-    if (std::holds_alternative<LogLevel*>(place)) return level_names;
-    if (std::holds_alternative<sys::Backend*>(place)) return backend_names;
-    if (std::holds_alternative<server::Execution*>(place)) return execution_names;
-    return {};
+    const auto* choice = std::get_if<Choice>(&place);
+    return choice == nullptr ? std::span<const std::string_view>() : choice->names;
 }
 
 std::string text_of(const Option& option, Settings& settings) {
-    return std::visit(
-        Overloaded{
-            [](bool* p) -> std::string { return *p ? "true" : "false"; },
-            [](std::uint32_t* p) { return std::to_string(*p); },
-            [](std::uint64_t* p) { return std::to_string(*p); },
-            [](std::intptr_t* p) { return std::to_string(*p); },
-            [](std::string* p) { return *p; },
-            [](std::vector<std::string>* p) { return joined(*p); },
-            [](Mode p) { return octal(*p.bits); },
-            [](LogLevel* p) { return std::string(level_names[static_cast<std::size_t>(*p)]); },
-            [](sys::Backend* p) {
-                return std::string(backend_names[static_cast<std::size_t>(*p)]);
-            },
-            [](server::Execution* p) {
-                return std::string(execution_names[static_cast<std::size_t>(*p)]);
-            },
-        },
-        option.place(settings));
+    return std::visit(Overloaded{
+                          [](bool* p) -> std::string { return *p ? "true" : "false"; },
+                          [](std::uint32_t* p) { return std::to_string(*p); },
+                          [](std::uint64_t* p) { return std::to_string(*p); },
+                          [](std::intptr_t* p) { return std::to_string(*p); },
+                          [](std::string* p) { return *p; },
+                          [](std::vector<std::string>* p) { return joined(*p); },
+                          [](Mode p) { return octal(*p.bits); },
+                          [](Lines p) { return *p.text; },
+                          [](const Choice& p) { return std::string(p.names[p.get(p.place)]); },
+                      },
+                      option.place(settings));
 }
 
 } // namespace hc::capi

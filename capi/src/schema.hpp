@@ -19,10 +19,22 @@ struct Mode {
     std::uint32_t* bits;
 };
 
+/// A text of any number of lines.
+struct Lines {
+    std::string* text;
+};
+
+/// One of several names, each of which is a value of an enumeration: its place among them.
+struct Choice {
+    std::span<const std::string_view> names;
+    void* place;
+    std::size_t (*get)(const void* place);
+    void (*set)(void* place, std::size_t index);
+};
+
 /// Where an option lives; the alternative is its type.
-using Place =
-    std::variant<bool*, std::uint32_t*, std::uint64_t*, std::intptr_t*, std::string*,
-                 std::vector<std::string>*, Mode, LogLevel*, sys::Backend*, server::Execution*>;
+using Place = std::variant<bool*, std::uint32_t*, std::uint64_t*, std::intptr_t*, std::string*,
+                           std::vector<std::string>*, Mode, Lines, Choice>;
 
 struct Option {
     std::string_view key;
@@ -42,7 +54,7 @@ std::string_view nearest_key(std::string_view key);
 /// Sets one option from its text. The message of an error tells the type or the range.
 Result<void> set_option(Settings& settings, std::string_view key, std::string_view text);
 
-/// "bool", "integer", "string", "list", "mode" or "choice".
+/// "bool", "integer", "string", "text", "list", "mode" or "choice".
 std::string_view type_name(const Option& option);
 /// The names of a choice, in order of their values; none for other types.
 std::span<const std::string_view> choices(const Option& option);

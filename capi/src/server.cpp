@@ -141,7 +141,10 @@ hc_status hc_server_listen(hc_server* server, const hc_config* config, hc_error*
     if (error != nullptr) *error = nullptr;
     return barrier(server, [&](hc_server& self) -> hc_status {
         if (config == nullptr || !config->is(Mark::config)) return HC_E_INVALID;
-        const hc::server::ListenOptions& options = config->settings.listen;
+        hc::server::ListenOptions options = config->settings.listen;
+        auto layer = tls_layer(config->settings.tls);
+        if (!layer) return fail_with(error, std::move(layer.error()), "tls");
+        options.layer = std::move(*layer);
         const std::lock_guard lock(self.mutex);
         auto done = self.core->listen(options);
         if (!done) return fail_with(error, std::move(done.error()), options.address);

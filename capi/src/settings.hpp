@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "capi/src/log.hpp"
+#include "capi/src/tls.hpp"
 #include "core/base/log.hpp"
 #include "core/runtime/runtime.hpp"
 #include "core/server/server.hpp"
@@ -17,6 +18,7 @@ struct Settings {
     runtime::RuntimeOptions runtime;
     server::ServerOptions server;
     server::ListenOptions listen;
+    TlsSettings tls;
     LogLevel log_level = LogLevel::info;
     std::shared_ptr<LogTarget> log;
 };

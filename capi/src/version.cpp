@@ -9,12 +9,26 @@
 #include "capi/src/barrier.hpp"
 #include "core/sys/sys.hpp"
 
+#if HC_WITH_TLS
+#include "core/tls/context.hpp"
+#endif
+
 namespace hc::capi {
 namespace {
 
-constexpr std::array<std::string_view, 8> features{
-    "h1", "unix", "proxy_protocol", "send_file", "inline", "queue", "driven", "pool",
-};
+constexpr auto features = std::to_array<std::string_view>({
+    "h1",
+    "unix",
+    "proxy_protocol",
+    "send_file",
+    "inline",
+    "queue",
+    "driven",
+    "pool",
+#if HC_WITH_TLS
+    "tls",
+#endif
+});
 
 #define HC_TEXT_OF(number) #number
 #define HC_TEXT(number) HC_TEXT_OF(number)
@@ -35,6 +49,9 @@ std::string make_info() {
 #if HC_DEPS_BUNDLED
     text += "\"llhttp\":\"" HC_DOTTED(LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR,
                                       LLHTTP_VERSION_PATCH) "\"";
+#if HC_WITH_TLS
+    text.append(",\"openssl\":\"").append(tls::library_version()).append("\"");
+#endif
 #endif
     text += "}}";
     return text;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 
 #include "core/base/result.hpp"
 #include "core/tls/settings.hpp"
@@ -28,5 +29,8 @@ private:
     static Result<void> use(ssl_ctx_st& context, const Credentials& credentials);
     std::shared_ptr<const State> state_;
 };
+
+/// "3.5.7", say.
+std::string_view library_version() noexcept;
 
 } // namespace hc::tls

@@ -9,6 +9,8 @@
 #include <climits>
 #include <string>
 
+#include "core/tls/context.hpp"
+
 namespace hc::tls {
 
 OSSL_LIB_CTX* library() noexcept {
@@ -25,6 +27,8 @@ OSSL_LIB_CTX* library() noexcept {
     }();
     return context;
 }
+
+std::string_view library_version() noexcept { return OpenSSL_version(OPENSSL_VERSION_STRING); }
 
 Error noted_error(ErrorKind kind, Origin origin, std::string_view doing) {
     const unsigned long code = ERR_get_error();
