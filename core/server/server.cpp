@@ -119,12 +119,18 @@ namespace {
 class Install final : public runtime::Message {
 public:
     explicit Install(std::shared_ptr<Server::State> state) : state_(std::move(state)) {}
+    /// A worker that ended before this arrived accepts nothing.
+    ~Install() override {
+        if (!installed_) state_->worker_closed();
+    }
     void run(runtime::Worker& worker) override {
+        installed_ = true;
         worker.attach(std::make_unique<WorkerServer>(worker, state_));
     }
 
 private:
     std::shared_ptr<Server::State> state_;
+    bool installed_ = false;
 };
 
 class Listen final : public runtime::Message {
