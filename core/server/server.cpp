@@ -240,6 +240,9 @@ Result<std::uint32_t> Server::listen(const ListenOptions& options) {
     if (state_->workers_to_drain > 0 || state_->drained) {
         return fail(ErrorKind::state, "the server drains");
     }
+    if (state_->workers_closed == state_->shares.size()) {
+        return fail(ErrorKind::state, "the runtime has stopped");
+    }
     std::vector<net::AddressRange> proxies;
     bool unix_proxy = false;
     for (const std::string& text : options.proxy_from) {

@@ -467,6 +467,7 @@ TEST(Life, AStopClosesListenersThatNoWorkerHasSeen) {
         ASSERT_EQ(hc_runtime_stop(runtime, nullptr, 0), HC_OK);
         ASSERT_EQ(hc_runtime_join(runtime, -1), HC_OK);
         EXPECT_EQ(client.read_to_end(), ""); // and the server's handle is still there
+        EXPECT_EQ(hc_server_listen(server, config.get(), nullptr), HC_E_STATE);
         hc_server_release(server);
         hc_runtime_release(runtime);
     }
