@@ -14,6 +14,12 @@ namespace {
 constexpr http::RouteMatch no_match{.values = {}};
 } // namespace
 
+// Inlined by force: it is part of every request, and small for most.
+[[gnu::always_inline]] inline Exchange::~Exchange() {
+    delete attachment.load(std::memory_order_relaxed);
+    if (match_ != &no_match) delete match_;
+}
+
 Exchange* Exchange::create(ConnectionContext& context, ExchangeDriver& driver) {
     void* memory = context.exchange_memory();
     if (memory == nullptr) return nullptr;
@@ -34,10 +40,7 @@ Exchange::Exchange(ConnectionContext& context, ExchangeDriver& driver) noexcept
 
 runtime::Worker& Exchange::worker() const noexcept { return context_.worker; }
 
-Exchange::~Exchange() {
-    delete attachment.load(std::memory_order_relaxed);
-    if (match_ != &no_match) delete match_;
-}
+void Exchange::destroy(Exchange& exchange) noexcept { exchange.~Exchange(); }
 
 [[gnu::always_inline]] inline void Exchange::drop_last_hold() noexcept {
     if (--holds_ > 0) return;
