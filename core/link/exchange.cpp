@@ -26,7 +26,7 @@ Exchange* Exchange::create(ConnectionContext& context, ExchangeDriver& driver) {
     auto* exchange = new (memory) Exchange(context, driver);
     exchange->id_ = context.worker.slots().insert(exchange);
     if (exchange->id_ == 0) {
-        exchange->~Exchange();
+        destroy(*exchange);
         context.exchange_memory_back(memory);
         return nullptr;
     }
@@ -40,7 +40,9 @@ Exchange::Exchange(ConnectionContext& context, ExchangeDriver& driver) noexcept
 
 runtime::Worker& Exchange::worker() const noexcept { return context_.worker; }
 
-void Exchange::destroy(Exchange& exchange) noexcept { exchange.~Exchange(); }
+[[gnu::noinline, gnu::cold]] void Exchange::destroy(Exchange& exchange) noexcept {
+    exchange.~Exchange();
+}
 
 [[gnu::always_inline]] inline void Exchange::drop_last_hold() noexcept {
     if (--holds_ > 0) return;
