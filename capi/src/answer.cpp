@@ -82,7 +82,7 @@ hc_status respond_here(Exchange& exchange, const Answer& answer, const Terms& te
     if (terms.interim()) [[unlikely]] {
         return status_of(exchange.interim(answer.status, answer.fields));
     }
-    return releasing(exchange, answer.flags.release, [&]() -> hc_status {
+    return releasing(exchange, answer.flags.release, [&] [[gnu::always_inline]] () -> hc_status {
         if (terms.lends()) [[unlikely]]
             return respond_lending(exchange, answer, terms);
         const ErrorKind kind = exchange.respond(answer);

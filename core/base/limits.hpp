@@ -51,7 +51,8 @@ struct ConnectionLimits {
     /// From the end of the head to the end of the answer. 503 when nothing was answered, else
     /// close.
     std::uint32_t request_timeout_ms = 0;
-    /// From accept to the end of the TLS handshake. Close without a word.
+    /// From accept to the end of the TLS handshake. Close without a word. It has no option, since
+    /// no option makes a server speak TLS.
     std::uint32_t tls_handshake_timeout_ms = 10'000;
     /// After our last byte, waiting for the peer to close, so that it reads the answer. Close; what
     /// the system has taken by then it still delivers.

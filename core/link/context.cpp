@@ -27,7 +27,7 @@ ConnectionContext::ConnectionContext(runtime::Worker& on, const ConnectionLimits
 ConnectionContext::~ConnectionContext() {
     // Connections are gone by now. Exchanges that nobody released end here; their ids are stale.
     exchanges.for_each([this](Exchange& exchange) {
-        exchange.~Exchange();
+        Exchange::destroy(exchange);
         exchange_memory_back(&exchange);
     });
     while (spare_ != nullptr) std::free(std::exchange(spare_, spare_->next));

@@ -14,13 +14,19 @@ namespace {
 constexpr http::RouteMatch no_match{.values = {}};
 } // namespace
 
+// Inlined by force: it is part of every request, and small for most.
+[[gnu::always_inline]] inline Exchange::~Exchange() {
+    delete attachment.load(std::memory_order_relaxed);
+    if (match_ != &no_match) delete match_;
+}
+
 Exchange* Exchange::create(ConnectionContext& context, ExchangeDriver& driver) {
     void* memory = context.exchange_memory();
     if (memory == nullptr) return nullptr;
     auto* exchange = new (memory) Exchange(context, driver);
     exchange->id_ = context.worker.slots().insert(exchange);
     if (exchange->id_ == 0) {
-        exchange->~Exchange();
+        destroy(*exchange);
         context.exchange_memory_back(memory);
         return nullptr;
     }
@@ -34,9 +40,8 @@ Exchange::Exchange(ConnectionContext& context, ExchangeDriver& driver) noexcept
 
 runtime::Worker& Exchange::worker() const noexcept { return context_.worker; }
 
-Exchange::~Exchange() {
-    delete attachment.load(std::memory_order_relaxed);
-    if (match_ != &no_match) delete match_;
+[[gnu::noinline, gnu::cold]] void Exchange::destroy(Exchange& exchange) noexcept {
+    exchange.~Exchange();
 }
 
 [[gnu::always_inline]] inline void Exchange::drop_last_hold() noexcept {

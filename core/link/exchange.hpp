@@ -235,7 +235,9 @@ private:
     enum class AnswerSide : std::uint8_t { none, open, finished };
 
     Exchange(ConnectionContext& context, ExchangeDriver& driver) noexcept;
-    ~Exchange();
+    inline ~Exchange();
+    /// For exchanges that nobody released, when their context ends.
+    static void destroy(Exchange& exchange) noexcept;
     void run_deferred() override;
 
     class Hold;

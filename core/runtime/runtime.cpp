@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <cstdio>
+#include <cstdlib>
 #include <mutex>
 #include <span>
 #include <system_error>
@@ -145,6 +147,16 @@ Result<std::unique_ptr<Runtime>> Runtime::create(const RuntimeOptions& options) 
     return std::unique_ptr<Runtime>(new Runtime(std::move(state)));
 }
 
+namespace {
+/// There is nobody to give an error to, and what runs just now would go on in freed memory.
+[[noreturn]] void destroyed_inside_itself(const LogSink& log) noexcept {
+    constexpr const char* what = "a driven runtime is destroyed inside of its own turn";
+    log(LogLevel::error, "runtime", what);
+    std::fprintf(stderr, "libhttpcore: %s\n", what);
+    std::abort();
+}
+} // namespace
+
 Runtime::~Runtime() {
     if (state_ == nullptr) return; // released
     if (forked()) {
@@ -154,6 +166,9 @@ Runtime::~Runtime() {
     if (!state_->driven && current() != nullptr) {
         release(std::unique_ptr<Runtime>(new Runtime(std::move(state_))));
         return;
+    }
+    if (state_->driven && worker(0).is_current() && worker(0).is_turning()) {
+        destroyed_inside_itself(options().log);
     }
     stop(nullptr);
     if (state_->driven) {

@@ -64,8 +64,9 @@ class Runtime {
 public:
     /// Takes one of the process's runtime numbers (at most RuntimeLimits::runtimes_max): `limit`.
     static Result<std::unique_ptr<Runtime>> create(const RuntimeOptions& options);
-    /// Stops and joins when that was not done. Not on one of its own worker threads (there it is
-    /// released instead), nor inside a driven turn, nor while the caller holds a WorkerRef of it.
+    /// Stops and joins when that was not done. On one of its own worker threads it is released
+    /// instead. Inside of a driven turn there is no way out: the process is ended, with a message.
+    /// Not while the caller holds a WorkerRef of it.
     /// In a forked child everything is leaked: its threads exist in the parent only.
     ~Runtime();
     /// Gives the runtime up without waiting, on any thread but not inside a driven turn: it stops,

@@ -71,20 +71,22 @@ public:
 
     /// The calling thread runs this seat's worker from now on.
     void enter() noexcept {
-        if (here_ != this) before_ = std::exchange(here_, this);
-        if (mark_ == 0) mark_ = new_mark();
-        owner_.store(mark_, std::memory_order_relaxed);
+        if (here_.seat != this) before_ = std::exchange(here_.seat, this);
+        if (here_.mark == 0) here_.mark = new_mark();
+        owner_.store(here_.mark, std::memory_order_relaxed);
     }
     /// It does no longer; current() is again the worker it was before.
     void leave() noexcept {
         owner_.store(nobody, std::memory_order_relaxed);
-        if (here_ == this) here_ = before_;
+        if (here_.seat == this) here_.seat = before_;
     }
-    bool is_current() const noexcept { return owner_.load(std::memory_order_relaxed) == mark_; }
+    bool is_current() const noexcept {
+        return owner_.load(std::memory_order_relaxed) == here_.mark;
+    }
 
     /// The worker that this thread entered last and still runs, or nullptr.
     static Worker* current() noexcept {
-        Seat* seat = here_;
+        Seat* seat = here_.seat;
         if (seat == nullptr || !seat->is_current()) return nullptr;
         return seat->worker_.load(std::memory_order_relaxed);
     }
@@ -94,13 +96,13 @@ public:
 
 private:
     static constexpr std::uint32_t open_bit = 1U << 31;
-    // A seat, not a worker: the worker may have been destroyed on another thread meanwhile.
-    static inline constinit thread_local Seat* here_ __attribute__((tls_model("initial-exec"))) =
-        nullptr;
+    struct Here {
+        Seat* seat; // not a worker, which may have been destroyed on another thread meanwhile
+        std::uint64_t mark; // tells this thread from all others; 0: it has never entered a seat
+    };
+    // One object, so that both are found in one go.
+    static inline constinit thread_local Here here_ __attribute__((tls_model("initial-exec"))) = {};
 
-    // What tells this thread from all others; 0: it has never entered a seat.
-    static inline constinit thread_local std::uint64_t mark_
-        __attribute__((tls_model("initial-exec"))) = 0;
     static constexpr std::uint64_t nobody = UINT64_MAX;
     static std::uint64_t new_mark() noexcept;
 

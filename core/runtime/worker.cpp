@@ -178,7 +178,7 @@ void Worker::bury() noexcept {
 
 Result<void> Worker::turn(std::optional<Duration> timeout, bool driven) {
     if (ended()) return fail(ErrorKind::closed, "the runtime has stopped");
-    if (in_turn_ || tasks_.running() != nullptr) {
+    if (is_turning()) {
         return fail(ErrorKind::deadlock, "a turn cannot be made inside a turn or a task");
     }
     in_turn_ = true;

@@ -188,6 +188,8 @@ public:
     void flush() noexcept;
     /// Any thread: the worker ends after its current turn.
     void stop() noexcept;
+    /// Its thread only: something of it is on the stack.
+    bool is_turning() const noexcept { return in_turn_ || tasks_.running() != nullptr; }
     bool ended() const noexcept { return phase_.load(std::memory_order_acquire) == Phase::closed; }
     /// Driven mode: the descriptor to watch.
     std::intptr_t native_handle() const noexcept { return selector_->native_handle(); }

@@ -119,12 +119,18 @@ namespace {
 class Install final : public runtime::Message {
 public:
     explicit Install(std::shared_ptr<Server::State> state) : state_(std::move(state)) {}
+    /// A worker that ended before this arrived accepts nothing.
+    ~Install() override {
+        if (!installed_) state_->worker_closed();
+    }
     void run(runtime::Worker& worker) override {
+        installed_ = true;
         worker.attach(std::make_unique<WorkerServer>(worker, state_));
     }
 
 private:
     std::shared_ptr<Server::State> state_;
+    bool installed_ = false;
 };
 
 class Listen final : public runtime::Message {
@@ -233,6 +239,9 @@ Result<std::uint32_t> Server::listen(const ListenOptions& options) {
     const std::lock_guard lock(state_->mutex);
     if (state_->workers_to_drain > 0 || state_->drained) {
         return fail(ErrorKind::state, "the server drains");
+    }
+    if (state_->workers_closed == state_->shares.size()) {
+        return fail(ErrorKind::state, "the runtime has stopped");
     }
     std::vector<net::AddressRange> proxies;
     bool unix_proxy = false;

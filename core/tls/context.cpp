@@ -48,6 +48,9 @@ Result<void> trust(SSL_CTX& context, std::string_view roots) {
     std::size_t count = 0;
     for (;; ++count) {
         const CertificatePtr next = read_certificate(*from, Form::pem);
+        if (next == nullptr && !text_has_ended()) {
+            return fail(unusable("a root certificate cannot be read"));
+        }
         if (next == nullptr) break;
         if (X509_STORE_add_cert(store.get(), next.get()) != 1) {
             return fail(unusable("a root certificate"));

@@ -1,6 +1,5 @@
 #include "core/tls/credentials.hpp"
 
-#include <openssl/ec.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
@@ -35,6 +34,9 @@ Result<std::vector<CertificatePtr>> read_chain(std::string_view bytes) {
     }
     while (chain.size() <= chain_length_max) {
         auto next = read_certificate(*from, Form::pem);
+        if (next == nullptr && !text_has_ended()) {
+            return fail(unreadable("a certificate of the chain cannot be read"));
+        }
         if (next == nullptr) break;
         chain.push_back(std::move(next));
     }

@@ -57,6 +57,10 @@ CertificatePtr read_certificate(BIO& from, Form form) noexcept {
     return got == nullptr ? nullptr : std::move(owned);
 }
 
+bool text_has_ended() noexcept {
+    return ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+}
+
 BioPtr reader_of(std::string_view bytes) noexcept {
     if (bytes.size() > INT_MAX) return nullptr;
     return BioPtr(BIO_new_mem_buf(bytes.data(), static_cast<int>(bytes.size())));

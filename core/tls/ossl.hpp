@@ -44,6 +44,8 @@ void forget_errors() noexcept;
 enum class Form : std::uint8_t { pem, der };
 /// The next certificate; empty when there is none that can be read, which is noted.
 CertificatePtr read_certificate(BIO& from, Form form) noexcept;
+/// After that, of PEM: what was noted is only that the text has no further certificate.
+bool text_has_ended() noexcept;
 /// For a PEM reader: nobody is there to be asked for a password.
 int no_password(char*, int, int, void*) noexcept;
 

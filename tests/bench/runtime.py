@@ -134,8 +134,10 @@ def rustc_version() -> str:
     return f"rustc {version_of(['rustc', '--version'], {})}"
 
 
-def prepare() -> None:
-    os.sched_setaffinity(0, CPUS)
+def cpus_for(workers: int) -> set[int]:
+    """One for one worker: the thread that waits for it elsewhere would wake it across CPUs, once an
+    iteration, which costs more than much of what is measured."""
+    return {SERVER_CORE} if workers == 1 else CPUS
 
 
 def measure(program: str, figure: Figure, workers: int, cpu_ms: int) -> Cost:
@@ -148,7 +150,7 @@ def measure(program: str, figure: Figure, workers: int, cpu_ms: int) -> Cost:
             text=True,
             check=False,
             timeout=PATIENCE_S,
-            preexec_fn=prepare,
+            preexec_fn=lambda: os.sched_setaffinity(0, cpus_for(workers)),
         )
     except subprocess.TimeoutExpired:
         raise Failed(f"did not end within {PATIENCE_S} s") from None
@@ -200,7 +202,8 @@ def verdict(row: Row) -> str:
     if figure.ratio_min is not None and ratio is not None:
         missed = "" if ratio >= figure.ratio_min else ", missed"
         return f">= {figure.ratio_min:.1f}x{missed}"
-    if figure.ns_max is not None and own is not None:
+    # What one task costs by itself; with more workers on more CPUs, waking them is in it as well.
+    if figure.ns_max is not None and own is not None and row.workers == 1:
         missed = "" if own <= figure.ns_max else ", missed"
         return f"<= {figure.ns_max:.0f} ns{missed}"
     return ""
@@ -233,7 +236,8 @@ def facts(rows: list[Row], peer: str, args: argparse.Namespace) -> list[str]:
         f"ours and tokio one after the other, {cpu_ms} ms of CPU each; medians, and medians of the "
         "rounds' ratios",
         f"- {report.cpu_model()}, {os.cpu_count()} CPUs ({report.siblings()}), Linux "
-        f"{platform.release()}; both programs on CPUs {SERVER_CORE} and {LOAD_CORE}",
+        f"{platform.release()}; both programs on CPU {SERVER_CORE}, with two workers on "
+        f"CPUs {SERVER_CORE} and {LOAD_CORE}",
         f"- taken by other programs from these CPUs: {statistics.median(shares):.0%} in the median "
         f"round, {max(shares):.0%} at most",
         f"- tokio: {peer}",

@@ -1,5 +1,5 @@
 // Stopping, waiting, releasing in every order, forking: the contracts of lifetimes.
-#include "tests/capi/support.hpp"
+#include "tests/capi/promises.hpp"
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -452,6 +452,25 @@ TEST_P(LifeOf, AForkedChildIsToldAndOnlyLeaks) {
     // The parent has noticed nothing.
     EXPECT_EQ(answer(exchange, "still here"), HC_OK);
     EXPECT_EQ(read_response(client).body, "still here");
+}
+
+/// Whoever waits to be accepted is not left waiting by a runtime that ends before it has begun.
+TEST(Life, AStopClosesListenersThatNoWorkerHasSeen) {
+    for (const char* workers : {"1", "2"}) {
+        const Config config(Pairs{{"runtime.workers", workers}, {"listen.address", "127.0.0.1:0"}});
+        hc_runtime* runtime = nullptr;
+        hc_server* server = nullptr;
+        ASSERT_EQ(hc_runtime_create(config.get(), &runtime, nullptr), HC_OK);
+        ASSERT_EQ(hc_server_create(runtime, config.get(), &server, nullptr), HC_OK);
+        Client client(listen_on(server, config));
+        client.send(request("/"));
+        ASSERT_EQ(hc_runtime_stop(runtime, nullptr, 0), HC_OK);
+        ASSERT_EQ(hc_runtime_join(runtime, -1), HC_OK);
+        EXPECT_EQ(client.read_to_end(), ""); // and the server's handle is still there
+        EXPECT_EQ(hc_server_listen(server, config.get(), nullptr), HC_E_STATE);
+        hc_server_release(server);
+        hc_runtime_release(runtime);
+    }
 }
 
 TEST(Life, NoThreadBeforeStart) {

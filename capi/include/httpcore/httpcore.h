@@ -661,8 +661,8 @@ HC_API hc_status hc_server_bind_inline(hc_server* server, uint32_t route, const 
  * "unix:/run/x.sock") or "listen.fd". Connections are accepted as soon as the runtime runs. May be
  * called several times; listeners are numbered from 0 in the order of the calls that succeeded.
  * Every route must be bound. Errors: HC_E_ADDRESS_IN_USE, HC_E_PERMISSION, HC_E_INVALID (an address
- * that is none), HC_E_STATE (a route without binding; draining), others of the system. The error's
- * detail is the address. */
+ * that is none), HC_E_STATE (a route without binding; draining; the runtime has stopped), others of
+ * the system. The error's detail is the address. */
 HC_API hc_status hc_server_listen(hc_server* server, const hc_config* config, hc_error** error);
 
 /* Where a listener listens ("127.0.0.1:49152": what port 0 became). buf, cap, need: as hc_metrics.

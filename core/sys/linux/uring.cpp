@@ -257,7 +257,7 @@ Result<void> UringSelector::deregister(Socket socket) {
         code = push();
     }
     drop_stale();
-    // A kernel without memory or room for now takes it with the next call.
+    // What the kernel had no memory or room for goes with the next call.
     if (code == 0 || code == EAGAIN || code == EBUSY || code == ENOMEM || code == EBADR) return {};
     return fail(system_error(code, "ceasing to watch a socket"));
 }

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -318,6 +319,21 @@ TEST(ScopeNowhere, ChildrenAreRefused) {
         }
     };
     EXPECT_EQ(park_on(Tries::once()), ErrorKind::closed);
+}
+
+TEST(LocalExecutorDeathTest, DestroyedInsideItselfEndsTheProcessWithAMessage) {
+    GTEST_FLAG_SET(death_test_style, "threadsafe");
+    struct Tasks {
+        static Task<void> destroys(std::optional<LocalExecutor>* executor) {
+            executor->reset();
+            co_return;
+        }
+    };
+    const auto run = [] {
+        std::optional<LocalExecutor> executor(*LocalExecutor::create());
+        (void)executor->block_on(Tasks::destroys(&executor));
+    };
+    EXPECT_DEATH(run(), "a driven runtime is destroyed inside of its own turn");
 }
 
 TEST(LocalExecutorTest, RunsTasksOnItsOwnThread) {

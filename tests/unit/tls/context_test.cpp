@@ -26,6 +26,8 @@ TEST(Context, WhatCannotBeUsedIsNamed) {
     refused([](auto& s) { s.cipher_suites = "TLS_NONE"; }, "TLS_NONE");
     refused([](auto& s) { s.groups = "none-such"; }, "none-such");
     refused([](auto& s) { s.roots = "nonsense"; }, "root");
+    const std::string root = credentials({"root"}).certificate();
+    refused([&](auto& s) { s.roots = root + root.substr(0, root.size() / 2); }, "root");
     refused([](auto& s) { s.alpn = {""}; }, "255");
     refused([](auto& s) { s.alpn = {std::string(256, 'x')}; }, "255");
     refused([](auto& s) { s.oldest = Version::tls1_3, s.newest = Version::tls1_2; }, "version");

@@ -27,6 +27,18 @@ TEST(Credentials, AChainIsTakenWhole) {
     EXPECT_FALSE(Credentials::parse(other.certificate() + own.certificate(), own.key()));
 }
 
+TEST(Credentials, AChainThatIsCutOffIsNotTaken) {
+    const Credentials own = made({"localhost"});
+    const std::string issuer = made({"issuer"}).certificate();
+    std::string garbled = issuer;
+    garbled[garbled.size() / 2] = '!';
+    for (const std::string& rest : {issuer.substr(0, issuer.size() / 2), garbled}) {
+        const auto parsed = Credentials::parse(own.certificate() + rest, own.key());
+        ASSERT_FALSE(parsed.has_value());
+        EXPECT_EQ(parsed.error().kind, ErrorKind::invalid);
+    }
+}
+
 TEST(Credentials, WhatCannotBeUsedIsToldApart) {
     const Credentials one = made({"localhost"});
     const Credentials other = made({"localhost"});
