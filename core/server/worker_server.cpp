@@ -114,9 +114,9 @@ void WorkerServer::accepted(Listener& listener, sys::Socket socket, const net::A
         ProxyReader::start(
             *context_, std::move(*transport),
             [](link::ConnectionContext& context, std::unique_ptr<link::Transport> ready,
-               std::string_view rest, const void* from) {
+               std::string_view rest, const void* by) {
                 static_cast<WorkerServer&>(context.dispatcher)
-                    .introduced(std::move(ready), rest, *static_cast<const Listener*>(from));
+                    .introduced(std::move(ready), rest, *static_cast<const Listener*>(by));
             },
             &listener);
     } else {
