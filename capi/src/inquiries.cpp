@@ -3,19 +3,18 @@
 
 #include <utility>
 
+#include "hc_build.h"
 #include "capi/src/error.hpp"
 #include "capi/src/operations.hpp"
 #include "capi/src/queue.hpp"
 #include "capi/src/server.hpp"
 #include "capi/src/shared.hpp"
 #include "core/runtime/seat.hpp"
-#include "hc_build.h"
 
 namespace hc::capi {
 
 struct Operations::Inquiry : Operations::Operation {
-    explicit Inquiry(link::CertificateWaiter& of)
-        : waiter(of), name(of.server_name()) {
+    explicit Inquiry(link::CertificateWaiter& of) : waiter(of), name(of.server_name()) {
         kind = Kind::inquiry;
     }
     link::CertificateWaiter& waiter; // good until withdraw()
@@ -91,8 +90,8 @@ ErrorKind Operations::answer(std::uint64_t id, std::optional<tls::Credentials> c
     }
     // Always by a message: the handshake must not go on inside the call that made it wait.
     if (auto worker = runtime::WorkerRef::of(seat)) {
-        worker->post(std::make_unique<Answer>(owner_.shared_from_this(), id,
-                                              std::move(credentials)));
+        worker->post(
+            std::make_unique<Answer>(owner_.shared_from_this(), id, std::move(credentials)));
     }
     return ErrorKind::ok;
 }

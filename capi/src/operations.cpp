@@ -15,7 +15,9 @@ struct Operations::TimerOperation : Operations::Operation {
         TimerOperation& operation;
     };
 
-    explicit TimerOperation(Operations& of) : in_wheel(*this), operations(of) { kind = Kind::timer; }
+    explicit TimerOperation(Operations& of) : in_wheel(*this), operations(of) {
+        kind = Kind::timer;
+    }
 
     InWheel in_wheel;
     Operations& operations; // ends after the last worker, and so after every wheel

@@ -1,5 +1,6 @@
-// Operations: timers, blocking jobs and inquiries for certificates. Each ends exactly once, by its event or by a cancel that
-// answered "ok"; which of the two is decided under one lock, by who takes its id out of the table.
+// Operations: timers, blocking jobs and inquiries for certificates. Each ends exactly once, by its
+// event or by a cancel that answered "ok"; which of the two is decided under one lock, by who takes
+// its id out of the table.
 //
 //   timer  waiting --(due)--------> fired      event ok
 //                  `-(cancel)-----> cancelled  no event; its worker unlinks it from its wheel later

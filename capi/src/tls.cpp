@@ -195,8 +195,7 @@ Result<void> TlsKeeper::reload(std::uint32_t listener, const TlsSettings& settin
         return fail(ErrorKind::invalid, "a listener with TLS needs a certificate");
     }
     // Every layer here was made by layer().
-    static_cast<link::TlsLayer&>(const_cast<link::Layer&>(*layer))
-        .reload(std::move(**made));
+    static_cast<link::TlsLayer&>(const_cast<link::Layer&>(*layer)).reload(std::move(**made));
     return {};
 }
 

@@ -13,8 +13,7 @@ TlsAcceptor::TlsAcceptor(ConnectionContext& context, std::unique_ptr<Transport> 
 TlsAcceptor& TlsAcceptor::start(ConnectionContext& context, const tls::Context& tls,
                                 std::unique_ptr<Transport> lower, Layer::Next next,
                                 const void* listener, std::shared_ptr<CertificateSource> source) {
-    auto* acceptor =
-        new TlsAcceptor(context, std::move(lower), next, listener, std::move(source));
+    auto* acceptor = new TlsAcceptor(context, std::move(lower), next, listener, std::move(source));
     acceptor->lower_->set_user(*acceptor);
     context.connections.push_back(*acceptor);
     if (context.handshakes >= context.handshakes_max) {
@@ -145,7 +144,8 @@ void TlsLayer::start(ConnectionContext& context, std::unique_ptr<Transport> tran
         const std::lock_guard lock(mutex_);
         tls = current_;
     }
-    auto& acceptor = TlsAcceptor::start(context, *tls, std::move(transport), next, listener, source_);
+    auto& acceptor =
+        TlsAcceptor::start(context, *tls, std::move(transport), next, listener, source_);
     if (!rest.empty()) acceptor.feed(rest);
 }
 

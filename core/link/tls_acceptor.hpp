@@ -27,8 +27,8 @@ class TlsAcceptor final : public Connection,
                           private tls::Wire,
                           private runtime::Timer {
 public:
-    /// One handshake too many ends the connection at once; one that fails, or takes longer than `tls_handshake_timeout_ms`, ends the connection
-    /// and nothing else.
+    /// A handshake that is one too many, that fails, or that takes longer than
+    /// `tls_handshake_timeout_ms` ends the connection and nothing else.
     /// `source` may be nullptr when the TLS context never asks.
     static TlsAcceptor& start(ConnectionContext& context, const tls::Context& tls,
                               std::unique_ptr<Transport> lower, Layer::Next next,
@@ -77,7 +77,7 @@ private:
     const std::shared_ptr<CertificateSource> source_;
     std::uint64_t inquiry_ = 0; // while it waits for an answer
     std::string held_;          // came before the answer
-    bool shaking_ = false; // counted as a handshake under way
+    bool shaking_ = false;      // counted as a handshake under way
     bool parting_ = false;
     bool gone_ = false;
 };

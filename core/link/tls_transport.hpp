@@ -72,7 +72,7 @@ private:
     std::unique_ptr<Transport> lower_;
     tls::Engine engine_;
     TransportUser* user_ = nullptr;
-    Chain plain_;         // output that is not encrypted yet
+    Chain plain_;                                      // output that is not encrypted yet
     mutable std::shared_ptr<const Security> security_; // once asked for
     std::string held_;    // ciphertext that came before reading was paused, while it is paused
     bool corked_ = false; // in a call from below, at the end of which output leaves

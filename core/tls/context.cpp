@@ -70,8 +70,8 @@ Result<ContextPtr> make_context(const SSL_METHOD* method, const CommonSettings& 
     ContextPtr made(SSL_CTX_new_ex(library(), nullptr, method));
     if (made == nullptr) return fail(unusable("making a TLS context"));
     SSL_CTX* context = made.get();
-    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                                     SSL_OP_PRIORITIZE_CHACHA);
+    SSL_CTX_set_options(context,
+                        SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_PRIORITIZE_CHACHA);
     // An idle connection owns no buffers.
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
     if (SSL_CTX_set_min_proto_version(context, number_of(settings.oldest)) != 1 ||

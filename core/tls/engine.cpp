@@ -23,7 +23,7 @@ struct Engine::State {
     Error error;
     std::unique_ptr<Inquiry> inquiry; // server: when its context may ask
     SessionPtr session;               // client: to be taken up later
-    SslPtr ssl; // last: its end may still write
+    SslPtr ssl;                       // last: its end may still write
 
     Progress outcome_of(int result, std::string_view doing);
     void note(std::string_view doing, int kind);
@@ -90,8 +90,8 @@ bool expect(SSL& ssl, const std::string& host) {
 void take_up(SSL& ssl, std::string_view saved) {
     if (saved.empty()) return;
     const auto* bytes = reinterpret_cast<const unsigned char*>(saved.data());
-    const SessionPtr session(d2i_SSL_SESSION_ex(nullptr, &bytes, static_cast<long>(saved.size()),
-                                                library(), nullptr));
+    const SessionPtr session(
+        d2i_SSL_SESSION_ex(nullptr, &bytes, static_cast<long>(saved.size()), library(), nullptr));
     if (session == nullptr || SSL_set_session(&ssl, session.get()) != 1) ERR_clear_error();
 }
 

@@ -72,8 +72,8 @@ public:
     void answer(Credentials credentials);
     /// There is none: the handshake fails.
     void refuse();
-    /// Whether the client wants to be shown that a name is the server's own (RFC 8737): then that is
-    /// the protocol, and the handshake all of the connection. False when the context never asks.
+    /// Whether the client wants to be shown that a name is the server's own (RFC 8737): then that
+    /// is the protocol, and the handshake all of the connection. False when the context never asks.
     bool offers_acme() const noexcept;
     /// Decrypts at most `into.size()` bytes, at least one when it is done; `into` is not empty.
     Progress read(std::span<char> into, std::size_t& got);

@@ -133,8 +133,8 @@ int prepare_ticket(SSL* ssl, unsigned char* name, unsigned char* iv, EVP_CIPHER_
         std::memcpy(name, key->name.data(), key->name.size());
         return begin(cipher, mac, *key, iv, true) ? 1 : -1;
     }
-    auto found = tickets.find(std::span<const std::uint8_t, Tickets::name_bytes>(
-        name, Tickets::name_bytes));
+    auto found =
+        tickets.find(std::span<const std::uint8_t, Tickets::name_bytes>(name, Tickets::name_bytes));
     if (!found) return 0;
     if (!begin(cipher, mac, found->key, iv, false)) return -1;
     return found->renew ? 2 : 1;

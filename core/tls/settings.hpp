@@ -42,8 +42,8 @@ struct CommonSettings {
 enum class ClientCertificates : std::uint8_t { none, optional, required };
 
 struct ServerSettings : CommonSettings {
-    /// At least one, unless `asks`. A client gets the first whose names match the name that it asks for (SNI), or
-    /// else the first of all.
+    /// At least one, unless `asks`. A client gets the first whose names match the name that it asks
+    /// for (SNI), or else the first of all.
     std::vector<Credentials> credentials;
     ClientCertificates client_certificates = ClientCertificates::none;
     /// A client that asks for a name which no certificate here is for waits until it is told one:

@@ -2,8 +2,8 @@
 // 4.6.1). A ticket is the whole state of a session, encrypted: the server remembers nothing, and
 // every process that has the same secret takes the tickets of all.
 //
-// Keys are made from a secret and the number of a period of time (HKDF-SHA-256), so that they change
-// by themselves, everywhere at once: the present period's key encrypts, it and the one before
+// Keys are made from a secret and the number of a period of time (HKDF-SHA-256), so that they
+// change by themselves, everywhere at once: the present period's key encrypts, it and the one before
 // decrypt. A ticket is good for one period at least and two at most; who steals a key cannot read
 // what was agreed upon in other periods.
 #pragma once
@@ -44,8 +44,8 @@ public:
 
     /// `secrets`: 32 bytes each; the first encrypts, all of them decrypt, so that a new one can be
     /// told to every process before it is used. None: a random one. `lifetime_s`: of a period and
-    /// of a ticket, 1 to 604,800 (RFC 8446 allows no more than seven days). `clock`: nullptr for the
-    /// system's.
+    /// of a ticket, 1 to 604,800 (RFC 8446 allows no more than seven days). `clock`: nullptr for
+    /// the system's.
     static Result<std::shared_ptr<Tickets>> make(std::span<const std::string> secrets,
                                                  std::uint32_t lifetime_s, Clock clock = nullptr);
 

@@ -363,7 +363,7 @@ typedef struct hc_head {
     hc_str target;           /* the request target as it was sent */
     const hc_header* params; /* route parameters in the pattern's order, raw */
     uint32_t nparams;
-    uint32_t method_token; /* HC_METHOD_* */
+    uint32_t method_token;  /* HC_METHOD_* */
     hc_str tls_version;     /* of TLS, "TLSv1.3"; this and the next are empty without it, and */
     hc_str tls_cipher;      /* once the connection is gone. "TLS_AES_128_GCM_SHA256" */
     hc_str tls_group;       /* how keys were agreed upon: "X25519MLKEM768" */
@@ -372,8 +372,8 @@ typedef struct hc_head {
     uint32_t ntls_chain;    /* certificates that the client showed, see hc_tls_chain_get */
 } hc_head;
 
-#define HC_HEADF_QUERY 0x1u /* the target had a "?" */
-#define HC_HEADF_TLS 0x2u   /* the connection is encrypted */
+#define HC_HEADF_QUERY 0x1u       /* the target had a "?" */
+#define HC_HEADF_TLS 0x2u         /* the connection is encrypted */
 #define HC_HEADF_TLS_RESUMED 0x4u /* an earlier session of TLS was taken up */
 
 /* ---- events ---------------------------------------------------------------------------------- */
@@ -439,7 +439,7 @@ typedef struct hc_event {
 #define HC_EV_CERT_NEEDED 20u
 
 #define HC_EVF_ACME 0x2u /* HC_EV_CERT_NEEDED: the client offers "acme-tls/1" (RFC 8737) */
-#define HC_EVF_END 0x1u /* HC_EV_REQUEST: no body follows */
+#define HC_EVF_END 0x1u  /* HC_EV_REQUEST: no body follows */
 
 /* ---- runtime --------------------------------------------------------------------------------- */
 
@@ -749,8 +749,8 @@ HC_API hc_status hc_server_drain(hc_server* server, hc_queue* queue, uint64_t so
 HC_API hc_status hc_head_get(hc_exchange exchange, const hc_head** head);
 
 /* A certificate that the client showed, in DER: 0 is its own, the others, up to
- * hc_head.ntls_chain, lead to a root. They were verified ("tls.client_root_files"). Of a client whose
- * session was taken up there is only its own. Valid until the exchange is released.
+ * hc_head.ntls_chain, lead to a root. They were verified ("tls.client_root_files"). Of a client
+ * whose session was taken up there is only its own. Valid until the exchange is released.
  * Errors: HC_E_NOT_FOUND, there is none (or another thread than the worker is the first to ask for
  * anything of an inline exchange). */
 HC_API hc_status hc_tls_chain_get(hc_exchange exchange, uint32_t index, const void** der,

@@ -17,7 +17,8 @@ namespace hc::link::test {
 
 using tls::Progress;
 
-inline const tls::Credentials own = *tls::Credentials::self_signed(std::vector<std::string>{"localhost"});
+inline const tls::Credentials own =
+    *tls::Credentials::self_signed(std::vector<std::string>{"localhost"});
 
 inline tls::Context server_context(tls::ServerSettings settings = {}) {
     if (settings.credentials.empty() && !settings.asks) settings.credentials = {own};

@@ -1,5 +1,5 @@
-// What a listener with TLS offers beyond bytes: new certificates, facts, certificates that are asked
-// for, and its bounds.
+// What a listener with TLS offers beyond bytes: new certificates, facts, certificates that are
+// asked for, and its bounds.
 #include <gtest/gtest.h>
 
 #include <string>
@@ -99,7 +99,7 @@ TEST(TlsLayerOf, HandshakesBeyondTheBoundAreClosed) {
     ASSERT_TRUE(house.until([&] { return house.context().handshakes == 0; }));
 }
 
-// -- certificates that are asked for ---------------------------------------------------------------
+// -- certificates that are asked for --------------------------------------------------------------
 
 class Asked final : public CertificateSource {
 public:
