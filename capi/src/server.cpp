@@ -142,7 +142,7 @@ hc_status hc_server_listen(hc_server* server, const hc_config* config, hc_error*
     return barrier(server, [&](hc_server& self) -> hc_status {
         if (config == nullptr || !config->is(Mark::config)) return HC_E_INVALID;
         hc::server::ListenOptions options = config->settings.listen;
-        auto layer = tls_layer(config->settings.tls);
+        auto layer = tls_layer(config->settings.tls, self.core->speaks_h2());
         if (!layer) return fail_with(error, std::move(layer.error()), "tls");
         options.layer = std::move(*layer);
         const std::lock_guard lock(self.mutex);

@@ -72,7 +72,7 @@ Result<std::vector<tls::Credentials>> credentials_of(const TlsSettings& settings
 
 } // namespace
 
-Result<std::shared_ptr<const link::Layer>> tls_layer(const TlsSettings& settings) {
+Result<std::shared_ptr<const link::Layer>> tls_layer(const TlsSettings& settings, bool h2) {
     auto credentials = credentials_of(settings);
     if (!credentials) return fail(std::move(credentials.error()));
     if (credentials->empty()) return nullptr;
@@ -80,7 +80,8 @@ Result<std::shared_ptr<const link::Layer>> tls_layer(const TlsSettings& settings
     static_cast<tls::CommonSettings&>(made) = settings.common;
     made.credentials = std::move(*credentials);
     made.client_certificates = settings.client_certificates;
-    made.alpn = {"http/1.1"};
+    made.alpn =
+        h2 ? std::vector<std::string>{"h2", "http/1.1"} : std::vector<std::string>{"http/1.1"};
     for (const std::string& path : settings.client_root_files) {
         auto roots = read_file(path);
         if (!roots) return fail(std::move(roots.error()));
@@ -93,7 +94,7 @@ Result<std::shared_ptr<const link::Layer>> tls_layer(const TlsSettings& settings
 
 #else
 
-Result<std::shared_ptr<const link::Layer>> tls_layer(const TlsSettings& settings) {
+Result<std::shared_ptr<const link::Layer>> tls_layer(const TlsSettings& settings, bool) {
     if (settings.certificate_files.empty() && settings.certificate.empty() &&
         settings.self_signed.empty()) {
         return nullptr;

@@ -25,6 +25,6 @@ struct TlsSettings {
 /// The layer of a listener: nullptr when there is no certificate, so that nothing is encrypted.
 /// `not_found`, `permission` and the like for files, `invalid` for what is in them, `unsupported`
 /// in a build without TLS. Reads files.
-Result<std::shared_ptr<const link::Layer>> tls_layer(const TlsSettings& settings);
+Result<std::shared_ptr<const link::Layer>> tls_layer(const TlsSettings& settings, bool h2);
 
 } // namespace hc::capi
