@@ -33,6 +33,7 @@ static_assert(HC_METHOD_OPTIONS == static_cast<int>(http::Method::options));
 static_assert(HC_METHOD_TRACE == static_cast<int>(http::Method::trace));
 static_assert(HC_METHOD_PATCH == static_cast<int>(http::Method::patch));
 static_assert(HC_HTTP_1_0 == static_cast<int>(http::Version::http_1_0));
+static_assert(HC_HTTP_2 == static_cast<int>(http::Version::http_2));
 static_assert(HC_HTTP_1_1 == static_cast<int>(http::Version::http_1_1));
 
 namespace {

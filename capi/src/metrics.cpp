@@ -24,6 +24,12 @@ void add(server::Metrics& sum, const server::Metrics& more) noexcept {
     sum.timeouts += more.timeouts;
     sum.bytes_received += more.bytes_received;
     sum.bytes_sent += more.bytes_sent;
+    sum.h2_connections += more.h2_connections;
+    sum.h2_calmed += more.h2_calmed;
+    sum.h2_stalls += more.h2_stalls;
+    for (std::size_t i = 0; i < sum.h2_glitches.size(); ++i) {
+        sum.h2_glitches[i] += more.h2_glitches[i];
+    }
     sum.pool_threads += more.pool_threads;
     sum.pool_busy += more.pool_busy;
     sum.pool_queued += more.pool_queued;

@@ -15,7 +15,7 @@
 struct hc_server final : hc::capi::Object {
     static constexpr hc::capi::Mark mark = hc::capi::Mark::server;
     hc_server(hc_runtime& of, std::shared_ptr<hc::server::Server> made)
-        : Object(mark), runtime(&of), core(std::move(made)) {}
+        : Object(mark), runtime(&of), core(std::move(made)), tls(core->speaks_h2()) {}
     void destroy() noexcept { delete this; }
     bool forked() const noexcept { return runtime->forked(); }
 

@@ -36,6 +36,8 @@ struct TlsSettings {
 /// TLS of one server's listeners. Any thread. Reads files.
 class TlsKeeper {
 public:
+    /// `h2`: clients may choose HTTP/2.
+    explicit TlsKeeper(bool h2) noexcept : h2_(h2) {}
     /// Before the first layer(): who is asked when "tls.ask" says so.
     void ask_by(std::shared_ptr<link::CertificateSource> source) { source_ = std::move(source); }
     /// The layer of a new listener: nullptr when there is no certificate, so that nothing is
@@ -52,6 +54,7 @@ private:
     Result<std::optional<tls::Context>> make(const TlsSettings& settings);
     Result<std::shared_ptr<tls::Tickets>> tickets_for(const TlsSettings& settings);
 
+    const bool h2_;
     std::shared_ptr<link::CertificateSource> source_;
     std::mutex mutex_; // for what follows
     std::map<std::uint32_t, std::shared_ptr<const link::Layer>> layers_;

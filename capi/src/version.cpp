@@ -12,6 +12,9 @@
 #if HC_WITH_TLS
 #include "core/tls/context.hpp"
 #endif
+#if HC_WITH_HTTP2
+#include "core/proto/h2/session.hpp"
+#endif
 
 namespace hc::capi {
 namespace {
@@ -27,6 +30,9 @@ constexpr auto features = std::to_array<std::string_view>({
     "pool",
 #if HC_WITH_TLS
     "tls",
+#endif
+#if HC_WITH_HTTP2
+    "h2",
 #endif
 });
 
@@ -51,6 +57,9 @@ std::string make_info() {
                                       LLHTTP_VERSION_PATCH) "\"";
 #if HC_WITH_TLS
     text.append(",\"openssl\":\"").append(tls::library_version()).append("\"");
+#endif
+#if HC_WITH_HTTP2
+    text.append(",\"nghttp2\":\"").append(h2::library_version()).append("\"");
 #endif
 #endif
     text += "}}";

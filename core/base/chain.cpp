@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <new>
+#include <utility>
 
 namespace hc {
 
@@ -127,6 +129,96 @@ void Chain::append(Chain&& other) noexcept {
     size_ += std::exchange(other.size_, 0);
     elsewhere_ += std::exchange(other.elsewhere_, 0);
     other.head_ = other.tail_ = nullptr;
+}
+
+namespace {
+
+/// A chunk that was cut: it lives as long as any of its parts.
+class Whole final : public Chunk::Lender {
+public:
+    explicit Whole(Chunk* chunk) noexcept : chunk_(chunk) {}
+    void give_back(std::uint64_t, bool sent) noexcept override {
+        sent_ = sent_ && sent;
+        if (--parts_ > 0) return;
+        free_chunk(chunk_, sent_);
+        delete this;
+    }
+    /// One more part: the `size` bytes of `from` that begin `skip` bytes into it.
+    Chunk* part(const Chunk& from, std::uint64_t skip, std::uint64_t size) {
+        void* memory = std::malloc(sizeof(Chunk));
+        if (memory == nullptr) throw std::bad_alloc();
+        auto* chunk = new (memory) Chunk;
+        const bool file = from.kind == Chunk::Kind::file;
+        chunk->kind = file ? Chunk::Kind::file : Chunk::Kind::lent;
+        chunk->is_slice = true;
+        chunk->data = file ? nullptr : from.data + skip;
+        chunk->size = size;
+        chunk->file = from.file;
+        chunk->offset = from.offset + skip;
+        chunk->lender = this;
+        ++parts_;
+        return chunk;
+    }
+
+private:
+    Chunk* chunk_;
+    std::uint32_t parts_ = 0;
+    bool sent_ = true;
+};
+
+} // namespace
+
+/// Makes the first `n` bytes of the front chunk, which has more, a chunk that is in no chain.
+Chunk* Chain::cut_front(std::uint64_t n) {
+    Chunk& front = *head_;
+    if (front.is_slice) {
+        Chunk* const piece = static_cast<Whole*>(front.lender)->part(front, 0, n);
+        if (front.kind == Chunk::Kind::file) {
+            front.offset += n;
+        } else {
+            front.data += n;
+        }
+        front.size -= n;
+        return piece;
+    }
+    auto whole = std::make_unique<Whole>(&front);
+    Chunk* const piece = whole->part(front, 0, n);
+    Chunk* rest = nullptr;
+    try {
+        rest = whole->part(front, n, front.size - n);
+    } catch (...) {
+        std::free(piece);
+        throw;
+    }
+    whole.release(); // its parts have it now
+    rest->next = std::exchange(front.next, nullptr);
+    if (tail_ == head_) tail_ = rest;
+    head_ = rest;
+    return piece;
+}
+
+Chain Chain::take(std::uint64_t n) {
+    Chain taken;
+    while (head_ != nullptr && (n > 0 || head_->size == 0)) {
+        const bool file = head_->kind == Chunk::Kind::file;
+        const std::uint64_t before = head_->size;
+        Chunk* piece = head_;
+        if (before > n) {
+            piece = cut_front(n);
+        } else {
+            head_ = piece->next;
+            if (head_ == nullptr) tail_ = nullptr;
+            piece->next = nullptr;
+        }
+        const std::uint64_t size = piece->size;
+        n -= size;
+        size_ -= size;
+        taken.push(piece);
+        if (!file) continue;
+        elsewhere_ -= beyond_weight(before) - beyond_weight(before - size);
+        taken.elsewhere_ += beyond_weight(size);
+    }
+    return taken;
 }
 
 void Chain::consume(std::uint64_t n) noexcept {

@@ -28,6 +28,7 @@ struct Chunk {
     std::uint64_t size = 0;     // bytes not yet taken
     std::uint32_t room = 0;     // owned: bytes that still fit behind the last one
     Kind kind = Kind::owned;
+    bool is_slice = false;    // of a chunk that was cut: the lender knows the whole
     std::intptr_t file = -1;  // file: descriptor; it stays the lender's
     std::uint64_t offset = 0; // file: where the next byte is
     Lender* lender = nullptr;
@@ -76,6 +77,9 @@ public:
     /// Moves all of `other` to the end.
     void append(Chain&& other) noexcept;
 
+    /// Moves the first `n` bytes (n <= size()) into a chain of their own, without copying any. A
+    /// chunk that is cut for it ends, and its lender is told, with the last of its parts.
+    Chain take(std::uint64_t n);
     /// Takes `n` bytes off the front (n <= size()) and frees the chunks they used up.
     void consume(std::uint64_t n) noexcept;
     /// Frees everything; lenders are told that their bytes were not sent.
@@ -92,6 +96,7 @@ public:
 
 private:
     void push(Chunk* chunk) noexcept;
+    Chunk* cut_front(std::uint64_t n);
     [[gnu::noinline]] void free_all() noexcept;
 
     Chunk* head_ = nullptr;

@@ -56,6 +56,38 @@ struct ConnectionLimits {
     /// After our last byte, waiting for the peer to close, so that it reads the answer. Close; what
     /// the system has taken by then it still delivers.
     std::uint32_t linger_timeout_ms = 2'000;
+
+    // -- HTTP/2 ----------------------------------------------------------------------------------
+    /// Streams of one connection at once; one that was reset counts until its exchange is released.
+    /// REFUSED_STREAM, and GOAWAY(ENHANCE_YOUR_CALM) to a peer that goes on.
+    std::uint32_t h2_streams_max = 128;
+    /// What a stream's receive window may grow to; it begins with 64 KiB. The peer has to wait.
+    std::uint32_t h2_stream_window_bytes_max = 4 * 1024 * 1024;
+    /// The same of the connection's receive window.
+    std::uint32_t h2_connection_window_bytes_max = 16 * 1024 * 1024;
+    /// Body bytes that all exchanges of a connection hold for handlers that have not consumed them.
+    /// The connection's window stays shut until there are fewer.
+    std::uint32_t h2_connection_buffer_bytes_max = 4 * 1024 * 1024;
+    /// CONTINUATION frames of one head. GOAWAY(ENHANCE_YOUR_CALM), close.
+    std::uint32_t h2_continuations_max = 8;
+    /// Frames that do no work (empty, unknown, refused, PING, SETTINGS, PRIORITY ...) that a peer
+    /// may send at once. GOAWAY(ENHANCE_YOUR_CALM), close ...
+    std::uint32_t h2_glitches_max = 1'000;
+    /// ... and how many of them are forgiven in a second.
+    std::uint32_t h2_glitches_per_s = 100;
+    /// Streams reset by the peer, or by us for what the peer did, at once. The same ...
+    std::uint32_t h2_resets_max = 500;
+    /// ... and how many of them are forgiven in a second.
+    std::uint32_t h2_resets_per_s = 50;
+    /// SETTINGS and PING frames whose acknowledgement waits to be sent. The same.
+    std::uint32_t h2_acks_max = 1'000;
+    /// A stream has bytes to send and the peer's window lets none of them go. RST_STREAM(CANCEL);
+    /// 0 means no limit.
+    std::uint32_t h2_stall_timeout_ms = 30'000;
+    /// A connection from which nothing came for so long is sent a PING; 0 for none.
+    std::uint32_t h2_ping_interval_ms = 0;
+    /// From a PING of ours to its acknowledgement. Close; 0 means no limit.
+    std::uint32_t h2_ping_timeout_ms = 10'000;
 };
 
 /// Bounds of a whole server.

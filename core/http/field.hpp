@@ -50,6 +50,14 @@ bool is_field_value(std::string_view value) noexcept;
 /// modify or describe the message, and those of one connection (RFC 9110, section 6.5.1).
 bool may_be_trailer(FieldName name) noexcept;
 
+/// True for the fields of one connection, which no later version of HTTP sends (RFC 9113, section
+/// 8.2.2): Connection, Keep-Alive, Proxy-Connection, TE, Transfer-Encoding, Upgrade.
+constexpr bool is_of_connection(FieldName name) noexcept {
+    return name == FieldName::connection || name == FieldName::keep_alive ||
+           name == FieldName::proxy_connection || name == FieldName::te ||
+           name == FieldName::transfer_encoding || name == FieldName::upgrade;
+}
+
 /// A field that somebody hands over: pointers into memory of theirs. Laid out as the C API's
 /// hc_header, so that an array of those is an array of these.
 struct [[gnu::may_alias]] Field {

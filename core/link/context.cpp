@@ -12,7 +12,8 @@ Duration shortest_of(const ConnectionLimits& limits) noexcept {
     std::uint32_t shortest = UINT32_MAX;
     for (std::uint32_t ms :
          {limits.header_timeout_ms, limits.body_timeout_ms, limits.idle_timeout_ms,
-          limits.write_timeout_ms, limits.request_timeout_ms, limits.linger_timeout_ms}) {
+          limits.write_timeout_ms, limits.request_timeout_ms, limits.linger_timeout_ms,
+          limits.h2_stall_timeout_ms, limits.h2_ping_interval_ms, limits.h2_ping_timeout_ms}) {
         if (ms != 0) shortest = std::min(shortest, ms);
     }
     return milliseconds(shortest);

@@ -15,6 +15,7 @@
 #include "core/link/exchange.hpp"
 #include "core/proto/h1/answer_memo.hpp"
 #include "core/proto/h1/parser.hpp"
+#include "core/proto/h2/guard.hpp"
 #include "core/runtime/worker.hpp"
 
 namespace hc::link {
@@ -47,6 +48,10 @@ struct Counters {
     Counter timeouts;
     Counter bytes_received;
     Counter bytes_sent;
+    Counter h2_connections;
+    Counter h2_calmed; // connections ended with ENHANCE_YOUR_CALM
+    Counter h2_stalls; // streams reset because the peer's window stayed shut
+    std::array<Counter, h2::glitch_count> h2_glitches;
 };
 
 /// A connection's place among those of its context.
@@ -82,6 +87,12 @@ protected:
     ~Dispatcher() = default;
 };
 
+/// What the connections of one protocol share, for as long as their context.
+class ContextPart {
+public:
+    virtual ~ContextPart() = default;
+};
+
 class ConnectionContext {
 public:
     /// All of them outlive the context.
@@ -109,6 +120,8 @@ public:
     IntrusiveList<Exchange, ExchangeNode> exchanges;
     h1::HeadScratch scratch;
     h1::AnswerMemo answers;
+    bool h2_enabled = false;         // HTTP/2 is spoken to who begins with its preface
+    std::unique_ptr<ContextPart> h2; // once there is a connection of it
 
     /// A buffer for what is encrypted or was decrypted, of use during a call only.
     std::span<char> plaintext_buffer();

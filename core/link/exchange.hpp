@@ -210,6 +210,8 @@ public:
     bool over_buffer() const noexcept;
     /// Enough was consumed for reading to go on.
     bool has_room() const noexcept;
+    /// Body bytes that it holds: not delivered, or not consumed.
+    std::uint64_t buffered() const noexcept { return body_.size(); }
     /// True when body bytes are wanted: credit is left over what is buffered.
     bool wants_body() const noexcept { return credit_ > pushed_; }
     /// The request side is complete.

@@ -2,6 +2,12 @@
 
 #include <algorithm>
 
+#include "hc_build.h"
+
+#if HC_WITH_HTTP2
+#include "core/link/h2_driver.hpp"
+#endif
+
 namespace hc::link {
 
 // -- life -----------------------------------------------------------------------------------------
@@ -183,9 +189,15 @@ std::string_view H1Driver::process(std::string_view input) {
 }
 
 void H1Driver::on_data(std::string_view slice) {
-    context_.counters.bytes_received.add(slice.size());
     // A head's time starts with its first byte, the first head's when the connection is accepted.
-    if (!in_head_ && requests_ > 0) input_at_ = context_.worker.now();
+    if (!in_head_) {
+        if (requests_ > 0) {
+            input_at_ = context_.worker.now();
+        } else if (context_.h2_enabled && sniff(slice)) {
+            return;
+        }
+    }
+    context_.counters.bytes_received.add(slice.size());
     if (phase_ == Phase::open && stash_ == nullptr) [[likely]] {
         if (const std::string_view rest = process(slice); !rest.empty()) stash(rest);
         rearm();
@@ -212,6 +224,49 @@ void H1Driver::on_more_data(std::string_view slice) {
     }
     rearm();
 }
+
+#if HC_WITH_HTTP2
+
+/// The first bytes of a connection: true when they are, or may become, HTTP/2's preface.
+bool H1Driver::sniff(std::string_view slice) {
+    if (phase_ != Phase::open || exchange_ != nullptr || stash_ != nullptr) return false;
+    const std::string_view rest = h2::preface.substr(sniffed_);
+    const std::size_t size = std::min(rest.size(), slice.size());
+    if (slice.substr(0, size) == rest.substr(0, size)) {
+        if (size == rest.size()) {
+            hand_over(slice);
+        } else {
+            sniffed_ = static_cast<std::uint8_t>(sniffed_ + size);
+            rearm();
+        }
+        return true;
+    }
+    if (const std::size_t sniffed = std::exchange(sniffed_, 0); sniffed > 0) {
+        const std::string_view begin = h2::preface.substr(0, sniffed);
+        context_.counters.bytes_received.add(begin.size());
+        process(begin); // not a whole head
+    }
+    return false;
+}
+
+/// It is HTTP/2: this driver is done.
+void H1Driver::hand_over(std::string_view slice) {
+    phase_ = Phase::gone;
+    context_.worker.timers().cancel(*this);
+    cancel_deferred();
+    ConnectionNode::unlink();
+    context_.counters.connections_open.sub();
+    context_.worker.retire(std::unique_ptr<runtime::Retired>(this));
+    H2Driver& driver = H2Driver::start(context_, std::move(transport_));
+    if (sniffed_ > 0) driver.feed(h2::preface.substr(0, sniffed_));
+    driver.feed(slice);
+}
+
+#else
+
+bool H1Driver::sniff(std::string_view) { return false; }
+
+#endif
 
 /// No exchange can be made.
 void H1Driver::refuse_overload() {

@@ -9,6 +9,8 @@
 // answered and released. Its bytes wait, at most one slice of them, and reading stops meanwhile; so
 // answers are in order and a peer that pipelines without end costs what one request costs.
 //
+// A connection whose first bytes are HTTP/2's preface is handed over to an H2Driver.
+//
 // Lingering: after the last answer our side is shut down and what still comes is read and dropped,
 // so that the answer is not lost to a reset (RFC 9112, section 9.6).
 #pragma once
@@ -79,6 +81,8 @@ private:
     std::string_view process(std::string_view input);
     bool step(std::string_view& input);
     [[gnu::noinline]] void on_more_data(std::string_view slice);
+    [[gnu::noinline]] bool sniff(std::string_view slice);
+    void hand_over(std::string_view slice);
     void begin_exchange();
     [[gnu::cold]] void refuse_overload();
     void take_body(std::string_view bytes);
@@ -136,8 +140,9 @@ private:
     std::uint64_t body_left_ = 0; // announced by Content-Length and not sent yet
     std::uint64_t discarded_ = 0; // input read and dropped
     std::uint64_t requests_ = 0;
-    Instant input_at_;  // the last arrival that counts for a timeout
-    Instant output_at_; // the last time the kernel took output, or output began to wait
+    Instant input_at_;         // the last arrival that counts for a timeout
+    Instant output_at_;        // the last time the kernel took output, or output began to wait
+    std::uint8_t sniffed_ = 0; // bytes that were HTTP/2's preface so far, and were not parsed
     Phase phase_ = Phase::open;
     h1::BodyKind answer_body_ = h1::BodyKind::none;
     bool body_suppressed_ = false;

@@ -59,6 +59,11 @@ constexpr Entry entries[] = {
     {"timeouts", "counter", "Connections and requests ended by a time limit.", &Metrics::timeouts},
     {"received_bytes", "counter", "Bytes received.", &Metrics::bytes_received},
     {"sent_bytes", "counter", "Bytes handed over for sending.", &Metrics::bytes_sent},
+    {"h2_connections", "counter", "Connections that spoke HTTP/2.", &Metrics::h2_connections},
+    {"h2_calmed", "counter", "HTTP/2 connections ended with ENHANCE_YOUR_CALM.",
+     &Metrics::h2_calmed},
+    {"h2_stalls", "counter", "HTTP/2 streams reset because the peer's window stayed shut.",
+     &Metrics::h2_stalls},
     {"pool_threads", "gauge", "Threads that the pool for handlers may have.",
      &Metrics::pool_threads},
     {"pool_busy", "gauge", "Threads of the pool that run a handler now.", &Metrics::pool_busy},
@@ -91,6 +96,12 @@ std::string prometheus_text(const Metrics& metrics) {
             fmt::format("httpcore_responses_total{{class=\"{}xx\"}} {}\n", i, metrics.responses[i]);
     }
     out += fmt::format("httpcore_responses_total{{class=\"none\"}} {}\n", metrics.responses[0]);
+    out += "# HELP httpcore_h2_glitches_total What HTTP/2 peers did that is bounded, by kind.\n"
+           "# TYPE httpcore_h2_glitches_total counter\n";
+    for (std::size_t i = 0; i < metrics.h2_glitches.size(); ++i) {
+        out += fmt::format("httpcore_h2_glitches_total{{kind=\"{}\"}} {}\n", h2::glitch_names[i],
+                           metrics.h2_glitches[i]);
+    }
     out += "# HELP httpcore_latency_seconds From the end of the head to the end of the answer.\n"
            "# TYPE httpcore_latency_seconds histogram\n";
     std::uint64_t seen = 0;
@@ -113,7 +124,12 @@ std::string json_text(const Metrics& metrics) {
     for (const Entry& entry : entries) {
         out += fmt::format("\"{}\":{},", entry.name, metrics.*entry.value);
     }
-    out += "\"responses\":{";
+    out += "\"h2_glitches\":{";
+    for (std::size_t i = 0; i < metrics.h2_glitches.size(); ++i) {
+        out += fmt::format("{}\"{}\":{}", i == 0 ? "" : ",", h2::glitch_names[i],
+                           metrics.h2_glitches[i]);
+    }
+    out += "},\"responses\":{";
     for (std::size_t i = 1; i < metrics.responses.size(); ++i) {
         out += fmt::format("\"{}xx\":{},", i, metrics.responses[i]);
     }

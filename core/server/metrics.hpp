@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <string>
 
+#include "core/proto/h2/guard.hpp"
+
 namespace hc::server {
 
 /// Latencies in buckets that grow by a quarter of a power of two: 1 us to over an hour, within 19%.
@@ -37,6 +39,10 @@ struct Metrics {
     std::uint64_t timeouts = 0;
     std::uint64_t bytes_received = 0;
     std::uint64_t bytes_sent = 0;
+    std::uint64_t h2_connections = 0; // begun, in all
+    std::uint64_t h2_calmed = 0;      // ended because the peer sent too much that does no work
+    std::uint64_t h2_stalls = 0;      // streams reset because the peer's window stayed shut
+    std::array<std::uint64_t, h2::glitch_count> h2_glitches{}; // by h2::Glitch
     std::uint64_t pool_threads = 0;   // that the pool for handlers may have; 0: there is none
     std::uint64_t pool_busy = 0;      // of them run a handler
     std::uint64_t pool_queued = 0;    // requests that wait for a thread

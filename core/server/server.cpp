@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "hc_build.h"
 #include "core/server/state.hpp"
 #include "core/server/worker_server.hpp"
 
@@ -319,6 +320,8 @@ void Server::drain(Duration soft, Duration hard, DrainDone done) {
     }
 }
 
+bool Server::speaks_h2() const noexcept { return HC_WITH_HTTP2 != 0 && state_->options.h2; }
+
 Metrics Server::metrics() const {
     Metrics sum;
     for (const auto& share : state_->shares) {
@@ -336,6 +339,12 @@ Metrics Server::metrics() const {
         sum.timeouts += counters.timeouts.get();
         sum.bytes_received += counters.bytes_received.get();
         sum.bytes_sent += counters.bytes_sent.get();
+        sum.h2_connections += counters.h2_connections.get();
+        sum.h2_calmed += counters.h2_calmed.get();
+        sum.h2_stalls += counters.h2_stalls.get();
+        for (std::size_t i = 0; i < sum.h2_glitches.size(); ++i) {
+            sum.h2_glitches[i] += counters.h2_glitches[i].get();
+        }
         for (std::size_t i = 0; i < share->latency.size(); ++i) {
             const std::uint64_t count = share->latency[i].get();
             sum.latency.counts[i] += count;

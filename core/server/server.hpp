@@ -37,6 +37,7 @@ struct ServerOptions {
     bool date = true;                // send Date
     bool access_log = false;         // one line an exchange, component "access"
     bool half_close_is_gone = false; // h1: a FIN behind a complete request counts as gone
+    bool h2 = true; // HTTP/2 to who wants it: by ALPN, or by its preface in clear text
     Execution execution = Execution::inline_;
     std::uint32_t pool_threads = 8;       // they start when they are first needed
     std::uint32_t pool_queue_max = 1'000; // requests that wait for one. 503 with Retry-After
@@ -65,6 +66,9 @@ public:
     /// When the last reference goes: closes listeners and resets what is left of the connections.
     /// The runtime must outlive it.
     ~Server();
+
+    /// Whether HTTP/2 is spoken: options.h2, in a build that has it.
+    bool speaks_h2() const noexcept;
 
     /// Routes and their users are set up before the first listen(): `state` afterwards. Several
     /// routes may share a number. A route without a user: `state` at listen().

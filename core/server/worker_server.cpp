@@ -4,10 +4,15 @@
 
 #include <fmt/format.h>
 
+#include "hc_build.h"
 #include "core/http/status.hpp"
 #include "core/link/h1_driver.hpp"
 #include "core/link/tcp_transport.hpp"
 #include "core/server/proxy_reader.hpp"
+
+#if HC_WITH_HTTP2
+#include "core/link/h2_driver.hpp"
+#endif
 
 namespace hc::server {
 
@@ -18,6 +23,19 @@ constexpr std::uint32_t refusing_max = 1024;
 
 // A pass serves many requests; the clock is read for one in so many of them.
 constexpr std::uint32_t clock_share = 16;
+
+/// What a connection speaks was agreed upon below.
+void start_driver(link::ConnectionContext& context, std::unique_ptr<link::Transport> transport,
+                  std::string_view protocol) {
+#if HC_WITH_HTTP2
+    if (protocol == "h2") {
+        link::H2Driver::start(context, std::move(transport));
+        return;
+    }
+#endif
+    static_cast<void>(protocol);
+    link::H1Driver::start(context, std::move(transport));
+}
 
 // Stands for a peer that was not counted by its address.
 constexpr link::Endpoint uncounted{.family = sys::Address::Family::unix_};
@@ -32,6 +50,7 @@ WorkerServer::WorkerServer(runtime::Worker& worker, std::shared_ptr<Server::Stat
     context_->server_name = options.server_name;
     context_->send_date = options.date;
     context_->half_close_is_gone = options.half_close_is_gone;
+    context_->h2_enabled = HC_WITH_HTTP2 != 0 && options.h2;
     context_->keeps_heads = options.access_log;
     context_->retry_after_s = options.limits.retry_after_s;
     const auto workers = static_cast<std::uint32_t>(state_->shares.size());
@@ -143,7 +162,8 @@ void WorkerServer::begin(std::unique_ptr<link::Transport> transport, std::string
         listener.layer->start(
             *context_, std::move(transport), rest,
             [](link::ConnectionContext& context, std::unique_ptr<link::Transport> ready,
-               std::string_view, const void*) { link::H1Driver::start(context, std::move(ready)); },
+               std::string_view protocol,
+               const void*) { start_driver(context, std::move(ready), protocol); },
             &listener);
         return;
     }
@@ -186,9 +206,24 @@ void WorkerServer::dispatch(link::Exchange& exchange, http::RouteMatch& match) {
         return;
     }
     const http::HeadView& head = exchange.head();
+    // An extended CONNECT (RFC 8441) is to its route what GET with Upgrade is in HTTP/1.1.
+    if (head.method == http::Method::connect && head.path.size > 0) [[unlikely]] {
+        return dispatch_as_get(exchange, match);
+    }
     const auto outcome =
         state_->router.match(head.method, head.text(head.method_name), head.text(head.path), match);
     if (outcome == http::RouteOutcome::found) [[likely]] {
+        exchange.set_user(*state_->user_of(match.route), match.route);
+    } else {
+        answer_unrouted(exchange, outcome);
+    }
+}
+
+void WorkerServer::dispatch_as_get(link::Exchange& exchange, http::RouteMatch& match) {
+    const http::HeadView& head = exchange.head();
+    const auto outcome =
+        state_->router.match(http::Method::get, "GET", head.text(head.path), match);
+    if (outcome == http::RouteOutcome::found) {
         exchange.set_user(*state_->user_of(match.route), match.route);
     } else {
         answer_unrouted(exchange, outcome);

@@ -62,6 +62,7 @@ private:
     void close_doors();
     void drain_step() noexcept;
     void report_drained() noexcept;
+    void dispatch_as_get(link::Exchange& exchange, http::RouteMatch& match);
     [[gnu::noinline]] void answer_unrouted(link::Exchange& exchange, http::RouteOutcome outcome);
     void answer(link::Exchange& exchange, int status, std::string_view allow);
     [[gnu::noinline]] void log_access(const link::Exchange& exchange, std::uint64_t us);

@@ -3,9 +3,9 @@
 // every process that has the same secret takes the tickets of all.
 //
 // Keys are made from a secret and the number of a period of time (HKDF-SHA-256), so that they
-// change by themselves, everywhere at once: the present period's key encrypts, it and the one before
-// decrypt. A ticket is good for one period at least and two at most; who steals a key cannot read
-// what was agreed upon in other periods.
+// change by themselves, everywhere at once: the present period's key encrypts, it and the one
+// before decrypt. A ticket is good for one period at least and two at most; who steals a key cannot
+// read what was agreed upon in other periods.
 #pragma once
 
 #include <array>

@@ -238,6 +238,7 @@ typedef struct hc_header {
 /* hc_head.version and HC_EV_REQUEST's aux[1]. */
 #define HC_HTTP_1_0 10
 #define HC_HTTP_1_1 11
+#define HC_HTTP_2 20
 
 /* hc_head.method_token and HC_EV_REQUEST's aux[0] (RFC 9110, section 9; RFC 5789). Methods are
  * case-sensitive. */

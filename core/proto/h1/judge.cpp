@@ -6,6 +6,7 @@
 
 #include "core/base/ascii.hpp"
 #include "core/http/status.hpp"
+#include "core/http/target.hpp"
 #include "core/http/uri.hpp"
 
 namespace hc::h1 {
@@ -33,47 +34,11 @@ constexpr std::array<Method, 64> methods = [] {
     return table;
 }();
 
-enum : std::uint8_t { target_char = 1, query_mark = 2, host_char = 4 };
-/// A target may hold every visible ASCII character but "#": also those that RFC 3986 wants encoded,
-/// because browsers send some of them and they cannot end a line or a target.
-constexpr std::array<std::uint8_t, 256> classes = [] {
-    std::array<std::uint8_t, 256> table{};
-    for (std::size_t c = 0x21; c < 0x7f; ++c) table[c] = target_char;
-    table['#'] = 0;
-    table['?'] |= query_mark;
-    for (std::size_t c = 0; c < 0x80; ++c) {
-        const char ch = static_cast<char>(c);
-        if (ascii::is_alpha(ch) || ascii::is_digit(ch)) table[c] |= host_char;
-    }
-    for (char c : std::string_view("-._~!$&'()*+,;="))
-        table[static_cast<unsigned char>(c)] |= host_char;
-    return table;
-}();
-constexpr std::uint8_t class_of(char c) noexcept { return classes[static_cast<unsigned char>(c)]; }
-
 bool same_bytes(const char* at, std::string_view text) noexcept {
     return std::memcmp(at, text.data(), text.size()) == 0;
 }
 
 // -- the request line -----------------------------------------------------------------------------
-
-/// Path and query of head.target from `offset` on.
-bool split_path(HeadView& head, std::uint32_t offset) noexcept {
-    const std::uint32_t end = head.target.offset + head.target.size;
-    const char* const begin = head.base + offset;
-    const char* const last = head.base + end;
-    const char* p = begin;
-    while (p != last && (class_of(*p) & (target_char | query_mark)) == target_char) ++p;
-    head.path = {offset, static_cast<std::uint32_t>(p - begin)};
-    if (p == last) return true;
-    if (*p != '?') return false;
-    const char* const query = ++p;
-    while (p != last && class_of(*p) != 0) ++p;
-    head.has_query = true;
-    head.query = {static_cast<std::uint32_t>(query - head.base),
-                  static_cast<std::uint32_t>(last - query)};
-    return p == last;
-}
 
 /// "scheme://host[:port]/path?query" (RFC 9112, section 3.2.2). An empty path is "/": the second
 /// slash before the authority serves as that.
@@ -91,7 +56,7 @@ bool split_absolute(HeadView& head) noexcept {
     };
     head.scheme = {at(0), static_cast<std::uint32_t>(colon)};
     head.authority = {at(begin), static_cast<std::uint32_t>(end - begin)};
-    if (!split_path(head, at(end))) return false;
+    if (!http::split_path(head, at(end))) return false;
     if (head.path.size == 0) head.path = {at(begin - 1), 1};
     return true;
 }
@@ -110,7 +75,7 @@ bool split_connect(HeadView& head) noexcept {
 bool split_target(HeadView& head) noexcept {
     if (head.method == Method::connect) return split_connect(head);
     const char first = head.base[head.target.offset];
-    if (first == '/') return split_path(head, head.target.offset);
+    if (first == '/') return http::split_path(head, head.target.offset);
     if (first != '*') return split_absolute(head);
     head.path = head.target;
     return head.target.size == 1 && head.method == Method::options;
@@ -199,26 +164,10 @@ void trim_end(const char* base, FieldRef& field) noexcept {
     return notes;
 }
 
-/// uri-host [":" port]; empty is legal (RFC 9112, section 3.2).
-bool is_host(std::string_view text) noexcept {
-    const char* p = text.data();
-    const char* const end = p + text.size();
-    while (p != end && (class_of(*p) & host_char) != 0) ++p;
-    if (p == end) return true;
-    if (*p == ':' && end - p <= 6) {
-        std::uint32_t port = 0;
-        while (++p != end && ascii::is_digit(*p))
-            port = port * 10 + static_cast<std::uint32_t>(*p - '0');
-        if (p == end && port <= UINT16_MAX) return true;
-    }
-    const auto authority = http::split_authority(text);
-    return authority && !authority->has_userinfo;
-}
-
 const Refusal* judge_host(const Notes& notes, HeadView& head) noexcept {
     if (notes.hosts > 1) return &refusals::many_hosts;
     if (notes.hosts == 0) return head.version == Version::http_1_1 ? &refusals::no_host : nullptr;
-    if (!is_host(head.value(*notes.host))) return &refusals::bad_host;
+    if (!http::is_host(head.value(*notes.host))) return &refusals::bad_host;
     if (head.authority.size == 0) head.authority = {notes.host->value, notes.host->value_size};
     return nullptr;
 }

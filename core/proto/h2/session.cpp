@@ -1,0 +1,243 @@
+#include "core/proto/h2/session.hpp"
+
+#include <nghttp2/nghttp2.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <new>
+
+#include "core/proto/h2/callbacks.hpp"
+
+namespace hc::h2 {
+
+static_assert(sizeof(Pair) == sizeof(nghttp2_nv) && alignof(Pair) == alignof(nghttp2_nv));
+static_assert(offsetof(Pair, name) == offsetof(nghttp2_nv, name));
+static_assert(offsetof(Pair, value) == offsetof(nghttp2_nv, value));
+static_assert(offsetof(Pair, name_size) == offsetof(nghttp2_nv, namelen));
+static_assert(offsetof(Pair, value_size) == offsetof(nghttp2_nv, valuelen));
+static_assert(offsetof(Pair, flags) == offsetof(nghttp2_nv, flags));
+
+namespace {
+
+/// A round trip is taken for no shorter: clocks are read once a pass.
+constexpr Duration round_trip_min = std::chrono::milliseconds(1);
+/// Our heads may be as long as a program likes; it is bounded by what a program has in memory.
+constexpr std::size_t head_block_max = 1 << 20;
+/// nghttp2's own counting of the same things, by a clock of its own, must never be first.
+constexpr std::uint64_t no_limit = std::uint64_t{1} << 40;
+
+nghttp2_nv* as_nghttp2(Pair* pairs) noexcept { return reinterpret_cast<nghttp2_nv*>(pairs); }
+
+struct OptionFree {
+    void operator()(nghttp2_option* option) const noexcept { nghttp2_option_del(option); }
+};
+
+} // namespace
+
+std::string_view library_version() noexcept { return nghttp2_version(0)->version_str; }
+
+Scratch::Scratch() {
+    if (nghttp2_session_callbacks_new(&callbacks_) != 0) throw std::bad_alloc();
+    Session::Callbacks::set(callbacks_);
+}
+
+Scratch::~Scratch() { nghttp2_session_callbacks_del(callbacks_); }
+
+Session::Session(const ConnectionLimits& limits, Scratch& scratch, Party& party,
+                 Instant now) noexcept
+    : limits_(limits), scratch_(scratch), party_(party), guard_(limits, now), now_(now) {}
+
+Session::~Session() { nghttp2_session_del(session_); }
+
+std::unique_ptr<Session> Session::server(const ConnectionLimits& limits, Scratch& scratch,
+                                         Party& party, Instant now) {
+    std::unique_ptr<Session> session(new Session(limits, scratch, party, now));
+    return session->open() ? std::move(session) : nullptr;
+}
+
+bool Session::open() {
+    nghttp2_option* made = nullptr;
+    if (nghttp2_option_new(&made) != 0) return false;
+    const std::unique_ptr<nghttp2_option, OptionFree> option(made);
+    nghttp2_option_set_no_auto_window_update(made, 1);
+    nghttp2_option_set_builtin_recv_extension_type(made, NGHTTP2_PRIORITY_UPDATE);
+    nghttp2_option_set_max_outbound_ack(made, limits_.h2_acks_max);
+    nghttp2_option_set_max_continuations(made, limits_.h2_continuations_max);
+    nghttp2_option_set_max_send_header_block_length(made, head_block_max);
+    nghttp2_option_set_stream_reset_rate_limit(made, no_limit, no_limit);
+    nghttp2_option_set_glitch_rate_limit(made, no_limit, no_limit);
+    return nghttp2_session_server_new2(&session_, scratch_.callbacks_, this, made) == 0 &&
+           submit_settings();
+}
+
+bool Session::submit_settings() noexcept {
+    const nghttp2_settings_entry entries[] = {
+        {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits_.h2_streams_max},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits_.header_bytes_max},
+        {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
+        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+    };
+    shaken_at_ = now_;
+    return nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, entries, std::size(entries)) == 0;
+}
+
+// -- in -------------------------------------------------------------------------------------------
+
+bool Session::receive(std::string_view slice, Instant now) {
+    now_ = now;
+    clear_events();
+    if (kept_ != nullptr) {
+        scratch_.heads.restore(*kept_);
+        kept_.reset();
+    }
+    if (failed_) return false;
+    const auto taken = nghttp2_session_mem_recv2(
+        session_, reinterpret_cast<const std::uint8_t*>(slice.data()), slice.size());
+    if (scratch_.heads.open()) kept_ = scratch_.heads.keep();
+    if (guard_.spent()) {
+        fail_with(Code::enhance_your_calm);
+    } else if (taken < 0) {
+        switch (taken) {
+        case NGHTTP2_ERR_FLOODED:
+        case NGHTTP2_ERR_TOO_MANY_CONTINUATIONS:
+            count(taken == NGHTTP2_ERR_FLOODED ? Glitch::ping : Glitch::continuation,
+                  limits_.h2_glitches_max + 1);
+            fail_with(Code::enhance_your_calm);
+            break;
+        case NGHTTP2_ERR_BAD_CLIENT_MAGIC: fail_with(Code::protocol_error); break;
+        default: fail_with(Code::internal_error); break;
+        }
+    }
+    return !failed_;
+}
+
+void Session::fail_with(Code code) noexcept {
+    failed_ = true;
+    terminate(code);
+}
+
+void Session::clear_events() noexcept {
+    scratch_.events_.clear();
+    scratch_.heads.clear();
+}
+
+void Session::give_back(Stream& stream, std::uint64_t n) {
+    if (n == 0 || stream.closed || stream.remote_ended) return;
+    const Duration trip = round_trip_ == Duration::zero() ? Duration{-1} : round_trip_;
+    const std::int32_t grown =
+        stream.window.give_back(n, now_, trip, limits_.h2_stream_window_bytes_max);
+    if (grown != 0) {
+        nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, stream.id, grown);
+    }
+    nghttp2_session_consume_stream(session_, stream.id, static_cast<std::size_t>(n));
+}
+
+void Session::give_back(std::uint64_t n) {
+    if (n == 0) return;
+    const Duration trip = round_trip_ == Duration::zero() ? Duration{-1} : round_trip_;
+    const std::int32_t grown =
+        window_.give_back(n, now_, trip, limits_.h2_connection_window_bytes_max);
+    if (grown != 0) {
+        nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, 0, grown);
+    }
+    nghttp2_session_consume_connection(session_, static_cast<std::size_t>(n));
+}
+
+// -- out ------------------------------------------------------------------------------------------
+
+bool Session::pull(Instant now) {
+    now_ = now;
+    if (guard_.spent() && !failed_) fail_with(Code::enhance_your_calm);
+    in_pull_ = true;
+    const std::uint8_t* bytes = nullptr;
+    const auto n = nghttp2_session_mem_send2(session_, &bytes);
+    in_pull_ = false;
+    if (n < 0) {
+        failed_ = broken_ = true;
+        return false;
+    }
+    if (n == 0) return false;
+    party_.write({reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(n)});
+    return true;
+}
+
+void Session::begin_head(std::string_view status) {
+    scratch_.pairs_.clear();
+    scratch_.pairs_.push_back(
+        {":status", status.data(), 7, status.size(), NGHTTP2_NV_FLAG_NO_COPY_NAME});
+}
+
+void Session::add(std::string_view name, std::string_view value) {
+    scratch_.pairs_.push_back(
+        {name.data(), value.data(), name.size(), value.size(), NGHTTP2_NV_FLAG_NONE});
+}
+
+bool Session::submit_head(Stream& stream, bool end) {
+    nghttp2_data_provider2 provider{};
+    provider.source.ptr = &stream;
+    provider.read_callback = &Callbacks::read;
+    stream.submitted = true;
+    if (end) stream.out_ended = true;
+    std::vector<Pair>& pairs = scratch_.pairs_;
+    return nghttp2_submit_response2(session_, stream.id, as_nghttp2(pairs.data()), pairs.size(),
+                                    end ? nullptr : &provider) == 0;
+}
+
+bool Session::submit_interim(Stream& stream) {
+    std::vector<Pair>& pairs = scratch_.pairs_;
+    return nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, stream.id, nullptr,
+                                  as_nghttp2(pairs.data()), pairs.size(), nullptr) == 0;
+}
+
+void Session::resume(Stream& stream) noexcept {
+    if (!stream.waiting || stream.closed) return;
+    stream.waiting = false;
+    nghttp2_session_resume_data(session_, stream.id);
+}
+
+void Session::reset(Stream& stream, std::uint32_t code) noexcept {
+    if (stream.closed || stream.reset_sent) return;
+    stream.reset_sent = true;
+    nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, stream.id, code);
+}
+
+void Session::announce_end() noexcept { nghttp2_submit_shutdown_notice(session_); }
+
+void Session::refuse_streams() noexcept {
+    nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
+                          nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
+                          nullptr, 0);
+}
+
+void Session::terminate(Code code) noexcept {
+    nghttp2_session_terminate_session(session_, static_cast<std::uint32_t>(code));
+}
+
+void Session::ping() noexcept { nghttp2_submit_ping(session_, NGHTTP2_FLAG_NONE, nullptr); }
+
+// -- state ----------------------------------------------------------------------------------------
+
+bool Session::over() const noexcept {
+    return broken_ ||
+           (nghttp2_session_want_read(session_) == 0 && nghttp2_session_want_write(session_) == 0);
+}
+
+bool Session::has_output() const noexcept { return nghttp2_session_want_write(session_) != 0; }
+
+std::size_t Session::queued_frames() const noexcept {
+    return nghttp2_session_get_outbound_queue_size(session_);
+}
+
+bool Session::is_stalled(const Stream& stream) const noexcept {
+    return stream.submitted && stream.has_output() &&
+           (nghttp2_session_get_stream_remote_window_size(session_, stream.id) <= 0 ||
+            nghttp2_session_get_remote_window_size(session_) <= 0);
+}
+
+/// Whoever is sent DATA may well answer each frame with two WINDOW_UPDATEs.
+void Session::note_sent(std::uint32_t frames) noexcept {
+    constexpr std::int32_t most = 1 << 20;
+    window_updates_ = std::min(most, window_updates_ + static_cast<std::int32_t>(2 * frames));
+}
+
+} // namespace hc::h2

@@ -1,0 +1,221 @@
+// Session: one HTTP/2 connection of a server, as bytes in and bytes out (RFC 9113). Around nghttp2,
+// which does framing, HPACK, flow control and the checks of messages; no socket, no clock.
+//
+//   receive(slice) -> events() -> the driver acts -> pull() until it has nothing -> events() ...
+//
+// Callbacks of nghttp2 record and nothing else. What they have recorded is acted on when nghttp2
+// has returned: everything may be called then, and nothing of it calls back. Events point to the
+// streams of the session, to heads in memory that all sessions of a worker share, and into the
+// slice: they are void once another session receives, or when the slice is. So is a stream behind
+// its `closed`, which is the last there is of it.
+//
+// A connection error of nghttp2's finding is told to the peer by nghttp2; what receive() itself
+// ends (a flood) it tells in the same way. In both cases over() is true once that was pulled.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "core/base/chain.hpp"
+#include "core/base/limits.hpp"
+#include "core/base/time.hpp"
+#include "core/proto/h2/guard.hpp"
+#include "core/proto/h2/head.hpp"
+#include "core/proto/h2/stream.hpp"
+
+struct nghttp2_session;
+struct nghttp2_session_callbacks;
+struct nghttp2_option;
+
+namespace hc::h2 {
+
+/// Error codes (RFC 9113, section 7).
+enum class Code : std::uint32_t {
+    no_error = 0,
+    protocol_error = 1,
+    internal_error = 2,
+    flow_control_error = 3,
+    settings_timeout = 4,
+    stream_closed = 5,
+    frame_size_error = 6,
+    refused_stream = 7,
+    cancel = 8,
+    compression_error = 9,
+    connect_error = 10,
+    enhance_your_calm = 11,
+    inadequate_security = 12,
+    http_1_1_required = 13,
+};
+
+/// The connection's first bytes from a client.
+constexpr std::string_view preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// nghttp2's, as "1.70.0".
+std::string_view library_version() noexcept;
+
+struct Event {
+    enum class Kind : std::uint8_t {
+        head,     // a request: `number` in Heads
+        trailers, // `number` in Heads; `end` follows
+        data,     // body bytes
+        end,      // the peer has ended its side
+        sent,     // our END_STREAM was handed over, and the peer's is yet to come
+        moved,    // bytes left `out`, and there may be more to come
+        closed,   // nghttp2 has forgotten the stream; `number`: an error code
+        shook,    // the peer has acknowledged our SETTINGS
+        pong,     // ... our PING
+    };
+    Kind kind;
+    bool by_us = false; // closed: at our side's doing
+    std::uint32_t number = 0;
+    Stream* stream = nullptr; // for shook and pong there is none
+    std::string_view data;
+};
+
+/// A field of a head that is about to be sent. Laid out as nghttp2's.
+struct [[gnu::may_alias]] Pair {
+    const char* name;
+    const char* value;
+    std::size_t name_size;
+    std::size_t value_size;
+    std::uint8_t flags;
+};
+
+/// What all sessions of a worker share. Made once; not to be moved.
+class Scratch {
+public:
+    Scratch();
+    ~Scratch();
+    Scratch(const Scratch&) = delete;
+    Scratch& operator=(const Scratch&) = delete;
+
+    Heads heads;
+
+private:
+    friend class Session;
+    std::vector<Event> events_;
+    std::vector<Pair> pairs_;
+    nghttp2_session_callbacks* callbacks_ = nullptr;
+};
+
+/// Where a session gets its streams from and where its bytes go.
+class Party {
+public:
+    /// A stream that the peer begins; nullptr when there is no memory. Only `id` is set behind it.
+    virtual Stream* make_stream() noexcept = 0;
+    /// Room for `n` bytes of output in one piece, to be written and committed at once.
+    virtual char* reserve(std::size_t n) = 0;
+    virtual void commit(std::size_t n) noexcept = 0;
+    virtual void write(std::string_view bytes) = 0;
+    virtual void write(Chain&& bytes) = 0;
+
+protected:
+    ~Party() = default;
+};
+
+class Session {
+public:
+    /// Sends our SETTINGS. nullptr when there is no memory. All arguments outlive the session.
+    static std::unique_ptr<Session> server(const ConnectionLimits& limits, Scratch& scratch,
+                                           Party& party, Instant now);
+    /// Streams are not told.
+    ~Session();
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+
+    // -- in --------------------------------------------------------------------------------------
+    /// Reads all of `slice`. False: the connection is broken beyond what the peer can be told about
+    /// streams; a GOAWAY waits to be pulled, and of the events none is to be acted on.
+    bool receive(std::string_view slice, Instant now);
+    std::span<const Event> events() const noexcept { return scratch_.events_; }
+    void clear_events() noexcept;
+    Head& head(std::uint32_t number) noexcept { return scratch_.heads.at(number); }
+    /// `n` bytes of a stream's body are used or dropped: the peer may send as many more on it.
+    void give_back(Stream& stream, std::uint64_t n);
+    /// The same of the connection.
+    void give_back(std::uint64_t n);
+
+    // -- out -------------------------------------------------------------------------------------
+    /// Writes the next frame, or a piece of it. False: there is none.
+    bool pull(Instant now);
+    /// Heads: begun, then field by field, then submitted. Texts are copied by submit.
+    void begin_head(std::string_view status);
+    void add(std::string_view name, std::string_view value);
+    /// The final head. Unless `end`, the stream's `out` follows, until `out_ended`.
+    bool submit_head(Stream& stream, bool end);
+    /// An interim head.
+    bool submit_interim(Stream& stream);
+    /// There is more in `out`, or it has ended.
+    void resume(Stream& stream) noexcept;
+    void reset(Stream& stream, Code code) noexcept {
+        reset(stream, static_cast<std::uint32_t>(code));
+    }
+    void reset(Stream& stream, std::uint32_t code) noexcept;
+    /// Announces the end; streams are still accepted.
+    void announce_end() noexcept;
+    /// What was accepted by now is served, and nothing else.
+    void refuse_streams() noexcept;
+    /// The end, at once: streams that are open are lost.
+    void terminate(Code code) noexcept;
+    void ping() noexcept;
+
+    // -- state -----------------------------------------------------------------------------------
+    /// All is said: nothing is to be read or written any more.
+    bool over() const noexcept;
+    bool has_output() const noexcept;
+    /// Frames that wait, without DATA.
+    std::size_t queued_frames() const noexcept;
+    /// The peer's preface and SETTINGS have come.
+    bool introduced() const noexcept { return introduced_; }
+    /// A head has begun and is not complete.
+    bool in_head() const noexcept { return kept_ != nullptr; }
+    /// nghttp2 or receive() has ended it for what the peer did.
+    bool failed() const noexcept { return failed_; }
+    bool calmed() const noexcept { return guard_.spent(); }
+    Guard& guard() noexcept { return guard_; }
+    IntrusiveList<Stream, StreamNode>& streams() noexcept { return streams_; }
+    /// Whether the peer's window lets any byte of the stream go.
+    bool is_stalled(const Stream& stream) const noexcept;
+
+private:
+    struct Callbacks; // nghttp2's, in callbacks.cpp
+    friend class Scratch;
+
+    Session(const ConnectionLimits& limits, Scratch& scratch, Party& party, Instant now) noexcept;
+    bool open();
+    bool submit_settings() noexcept;
+    void fail_with(Code code) noexcept;
+    void record(Event event) { scratch_.events_.push_back(event); }
+    void count(Glitch what, std::uint32_t weight = 1) noexcept { guard_.count(what, now_, weight); }
+    void note_sent(std::uint32_t frames) noexcept;
+    void drop_head() noexcept {
+        in_head_ = nullptr;
+        if (scratch_.heads.open()) scratch_.heads.drop();
+    }
+
+    const ConnectionLimits& limits_;
+    Scratch& scratch_;
+    Party& party_;
+    nghttp2_session* session_ = nullptr;
+    IntrusiveList<Stream, StreamNode> streams_;
+    std::unique_ptr<Heads::Kept> kept_;
+    Stream* in_head_ = nullptr; // whose head is being read
+    Guard guard_;
+    Window window_{65'535};
+    Instant now_;
+    Instant shaken_at_;                      // when our SETTINGS went
+    Duration round_trip_ = Duration::zero(); // zero: not known
+    std::int32_t window_updates_ = 0;        // that what was sent gives reason for
+    bool in_pull_ = false;
+    bool head_announced_ = false; // HEADERS came, and have begun nothing yet
+    bool introduced_ = false;
+    bool failed_ = false;
+    bool broken_ = false; // memory ran out in the middle of something
+};
+
+} // namespace hc::h2
