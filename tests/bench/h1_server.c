@@ -5,9 +5,10 @@
  *   bench_h1_server pool      the same function as inline, on a thread of the server's pool
  *   bench_h1_server driven    no thread but this one: poll(), turn, consume, flush
  *
- * All options but the number of workers have their defaults (and "runtime.io", when a second
- * argument tells it): limits and timeouts are part of the price. Prints its port; ends at
- * SIGTERM. */
+ * It speaks HTTP/2 as well, with prior knowledge. A second argument is "runtime.io"; a third and a
+ * fourth are the files of a certificate and its key, with which it is encrypted. All other options
+ * but the number of workers have their defaults: limits and timeouts are part of the price. Prints
+ * its port; ends at SIGTERM. */
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -74,7 +75,7 @@ static void* consumer(void* arg) {
     return NULL;
 }
 
-static void make(struct program* p, const char* mode, const char* io) {
+static void make(struct program* p, const char* mode, const char* io, char** tls) {
     hc_config* config = NULL;
     hc_error* error = NULL;
     must("hc_config_create", hc_config_create(&config));
@@ -82,6 +83,10 @@ static void make(struct program* p, const char* mode, const char* io) {
     set(config, "runtime.io", io);
     set(config, "server.execution", strcmp(mode, "pool") == 0 ? "pool" : "inline");
     set(config, "listen.address", "127.0.0.1:0");
+    if (tls != NULL) {
+        set(config, "tls.certificate_files", tls[0]);
+        set(config, "tls.key_files", tls[1]);
+    }
     hc_status status = hc_runtime_create(config, &p->runtime, &error);
     if (status != HC_OK) die("hc_runtime_create", status, error);
     status = hc_server_create(p->runtime, config, &p->server, &error);
@@ -137,10 +142,11 @@ static void wait_and_stop(const struct program* p, const sigset_t* signals) {
 }
 
 int main(int argc, char** argv) {
-    const char* mode = argc == 2 || argc == 3 ? argv[1] : "";
+    const char* mode = argc == 2 || argc == 3 || argc == 5 ? argv[1] : "";
     if (strcmp(mode, "inline") != 0 && strcmp(mode, "pool") != 0 && strcmp(mode, "queue") != 0 &&
         strcmp(mode, "driven") != 0) {
-        fprintf(stderr, "usage: %s inline|pool|queue|driven [auto|epoll|io_uring]\n", argv[0]);
+        fprintf(stderr, "usage: %s inline|pool|queue|driven [auto|epoll|io_uring [CERTIFICATE KEY]]\n",
+                argv[0]);
         return 2;
     }
     sigset_t signals;
@@ -149,7 +155,7 @@ int main(int argc, char** argv) {
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
 
     struct program p = {NULL, NULL, NULL};
-    make(&p, mode, argc == 3 ? argv[2] : "auto");
+    make(&p, mode, argc >= 3 ? argv[2] : "auto", argc == 5 ? argv + 3 : NULL);
     print_port(&p);
     if (strcmp(mode, "driven") == 0) drive(&p, &signals);
     else wait_and_stop(&p, &signals);

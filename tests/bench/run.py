@@ -1,5 +1,5 @@
-"""`./dev bench [h1|models|runtime]`: ours beside the floor and the peers, in one run; the execution
-models side by side; or the runtime beside tokio. See docs/performance.md.
+"""`./dev bench [h1|h2|models|runtime]`: ours beside the floor and the peers, in one run; the
+execution models side by side; or the runtime beside tokio. See docs/performance.md.
 
 Prints Markdown on standard output and its progress on standard error. Ends with 1 when something of
 ours gave no number, so that a broken server is not taken for a table with gaps.
@@ -17,6 +17,7 @@ import sys
 
 import figures
 import report
+from h2 import bench_h2
 from models import bench_models
 from processes import Failed
 from report import Result
@@ -129,7 +130,7 @@ def bench_h1(args: argparse.Namespace) -> int:
     return 1 if broken else 0
 
 
-BENCHES = {"h1": bench_h1, "models": bench_models, "runtime": bench_runtime}
+BENCHES = {"h1": bench_h1, "h2": bench_h2, "models": bench_models, "runtime": bench_runtime}
 
 
 def parse() -> argparse.Namespace:

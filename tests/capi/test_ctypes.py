@@ -14,94 +14,12 @@ import ssl
 import threading
 
 import pytest
-
-LIBRARY = os.environ.get("HTTPCORE_LIBRARY", "libhttpcore.so.1")
-
-HC_FIN, HC_RELEASE = 0x1, 0x4
-EV_REQUEST, EV_BODY, EV_BODY_END, EV_STOPPED = 1, 2, 3, 9
-
-
-class Event(ctypes.Structure):
-    _fields_ = [
-        ("type", ctypes.c_uint32),
-        ("flags", ctypes.c_uint32),
-        ("obj", ctypes.c_uint64),
-        ("token", ctypes.c_uint64),
-        ("status", ctypes.c_int32),
-        ("n", ctypes.c_uint32),
-        ("data", ctypes.c_uint64),
-        ("aux", ctypes.c_uint64 * 3),
-    ]
-
-
-class Str(ctypes.Structure):
-    _fields_ = [("p", ctypes.c_void_p), ("n", ctypes.c_size_t)]
-
-    def __str__(self):
-        return ctypes.string_at(self.p, self.n).decode()
-
-
-class Header(ctypes.Structure):
-    _fields_ = [
-        ("name", Str),
-        ("value", Str),
-        ("token", ctypes.c_uint32),
-        ("flags", ctypes.c_uint32),
-    ]
-
-
-class Head(ctypes.Structure):
-    _fields_ = [
-        ("size", ctypes.c_uint32),
-        ("version", ctypes.c_uint32),
-        ("nheaders", ctypes.c_uint32),
-        ("route", ctypes.c_uint32),
-        ("status", ctypes.c_int32),
-        ("flags", ctypes.c_uint32),
-        ("method", Str),
-        ("scheme", Str),
-        ("authority", Str),
-        ("path", Str),
-        ("query", Str),
-        ("protocol", Str),
-        ("peer", Str),
-        ("headers", ctypes.POINTER(Header)),
-    ]
+from hc import EV_BODY, EV_BODY_END, EV_REQUEST, EV_STOPPED, HC_FIN, HC_RELEASE, Event, Head, load
 
 
 @pytest.fixture(scope="module")
 def hc():
-    library = ctypes.CDLL(LIBRARY)
-    pointer, u32, u64, i64 = ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int64
-    size, text = ctypes.c_size_t, ctypes.c_char_p
-    signatures = {
-        "config_create": [pointer],
-        "config_set": [pointer, text, text, size, pointer],
-        "config_release": [pointer],
-        "version_info": [pointer, pointer],
-        "runtime_create": [pointer, pointer, pointer],
-        "runtime_start": [pointer],
-        "runtime_stop": [pointer, pointer, u64],
-        "runtime_join": [pointer, i64],
-        "runtime_release": [pointer],
-        "queue_create": [pointer, u32, pointer],
-        "queue_poll": [pointer, pointer, u32, i64, pointer],
-        "queue_release": [pointer],
-        "server_create": [pointer, pointer, pointer, pointer],
-        "server_route": [pointer, text, text, u32, pointer],
-        "server_bind_queue": [pointer, u32, pointer],
-        "server_listen": [pointer, pointer, pointer],
-        "server_address": [pointer, u32, pointer, size, pointer],
-        "server_release": [pointer],
-        "head_get": [u64, pointer],
-        "recv": [u64, u64],
-        "consume": [u64, u64],
-        "respond": [u64, ctypes.c_int32, pointer, size, text, size, u32, u64],
-    }
-    for name, arguments in signatures.items():
-        getattr(library, "hc_" + name).argtypes = arguments
-        getattr(library, "hc_" + name).restype = ctypes.c_int32
-    return library
+    return load()
 
 
 class Server:

@@ -19,8 +19,12 @@ def in_a_body(peer, dice):
 
 
 def in_a_chunk(peer, dice):
-    message = (b"POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
-               + b"400\r\n" + b"x" * 0x400 + b"\r\n0\r\nX-Sum: 1\r\n\r\n")
+    message = (
+        b"POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
+        + b"400\r\n"
+        + b"x" * 0x400
+        + b"\r\n0\r\nX-Sum: 1\r\n\r\n"
+    )
     peer.send(message[: dice.randrange(80, len(message))])
 
 

@@ -87,9 +87,19 @@ class Program:
         """What curl prints for a path."""
         unix = ["--unix-socket", self.address] if isinstance(self.address, str) else []
         done = subprocess.run(
-            ["curl", "-sS", "-g", "--path-as-is", "--max-time", str(PATIENCE), *unix, *options,
-             self.base + path],
-            capture_output=True, check=False,
+            [
+                "curl",
+                "-sS",
+                "-g",
+                "--path-as-is",
+                "--max-time",
+                str(PATIENCE),
+                *unix,
+                *options,
+                self.base + path,
+            ],
+            capture_output=True,
+            check=False,
         )
         if check:
             assert done.returncode == 0, done.stderr.decode()

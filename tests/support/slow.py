@@ -21,7 +21,9 @@ class SlowClients:
     def __init__(self, program, kind, count):
         self.process = subprocess.Popen(
             [sys.executable, CLIENTS, kind, str(count), *map(str, program.address)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         self._expect("ready")
         # The question itself comes on one more connection.

@@ -1,4 +1,4 @@
-"""Clients that speak HTTP/1.1 (h11) and HTTP/2 (h2) over plain or encrypted sockets, with one shape.
+"""Clients of one shape for HTTP/1.1 (h11) and HTTP/2 (h2), over plain or encrypted sockets.
 
 They do nothing by themselves: a test says when bytes leave and when they are read, so that it can
 stop reading, stop sending, or leave in the middle.
@@ -203,9 +203,7 @@ class Stream:
             return 0
         finally:
             self.client.socket.settimeout(PATIENCE)
-        return min(
-            machine.local_flow_control_window(self.number), machine.max_outbound_frame_size
-        )
+        return min(machine.local_flow_control_window(self.number), machine.max_outbound_frame_size)
 
     def send(self, data, end=False):
         while data:
