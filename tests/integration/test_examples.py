@@ -1,10 +1,12 @@
 """Every example is started and does what it says."""
 
 import select
+import signal
 import threading
 from pathlib import Path
 
 import pytest
+import trustme
 from programs import SANITIZED, wait_until
 
 ANY = "127.0.0.1:0"
@@ -147,3 +149,30 @@ def test_an_address_that_is_none_is_told(start):
     for name in ("01_hello", "02_queue", "02b_driven", "03_upload_download"):
         with pytest.raises(AssertionError, match="the program ended: " + name + ": .+"):
             start(name, "nonsense")
+
+
+def test_https_with_new_certificates(start, tmp_path):
+    def issue():
+        authority = trustme.CA()
+        made = authority.issue_cert("localhost", "127.0.0.1")
+        made.private_key_pem.write_to_path(tmp_path / "key.pem")
+        (tmp_path / "certificate.pem").unlink(missing_ok=True)
+        for blob in made.cert_chain_pems:
+            blob.write_to_path(tmp_path / "certificate.pem", append=True)
+        root = tmp_path / "root.pem"
+        authority.cert_pem.write_to_path(root)
+        return ("--cacert", str(root))
+
+    first = issue()
+    program = start("05_https", ANY, str(tmp_path / "certificate.pem"), str(tmp_path / "key.pem"))
+    assert program.curl("/", *first, "--http2").startswith("HTTP/2, TLSv1.3, TLS_AES_")
+    assert program.curl("/", *first, "--http1.1").startswith("HTTP/1.1, TLSv1.3, ")
+    assert program.curl("/", *first, "--http1.1", "--tls-max", "1.2").startswith("HTTP/1.1, TLSv1.2")
+    second = issue()
+    program.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "new certificates" in program.errors(), "a reload")
+    assert program.curl("/", *second, "--http2").startswith("HTTP/2, ")
+    (tmp_path / "key.pem").write_text("nonsense")
+    program.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: "key" in program.errors(), "a refusal")
+    assert program.curl("/", *second, "--http2").startswith("HTTP/2, ")

@@ -11,7 +11,7 @@ QUEUE = 4
 
 @pytest.fixture
 def blocking(start):
-    return start("05_blocking", "127.0.0.1:0")
+    return start("05b_blocking", "127.0.0.1:0")
 
 
 def curls(program, path, count):

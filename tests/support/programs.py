@@ -61,7 +61,8 @@ class Program:
         self.url = self._line()
         parts = urllib.parse.urlsplit(self.url)
         self.address = parts.path if parts.scheme == "unix" else (parts.hostname, parts.port)
-        self.base = f"http://{parts.netloc or 'unix'}"
+        scheme = "https" if parts.scheme == "https" else "http"
+        self.base = f"{scheme}://{parts.netloc or 'unix'}"
         # With a port for it the second line is where connections are encrypted.
         self.tls_url = self._line() if "--tls-port" in arguments else None
 

@@ -1,7 +1,7 @@
 /* Functions that block, beside others that do not: "server.execution" hybrid runs those that are
  * marked on a pool of threads, and the rest on the worker, which reads and writes for all.
  *
- *     05_blocking [ADDRESS]      GET /sleep/{ms}: answers behind a sleep; GET /metrics: at once
+ *     05b_blocking [ADDRESS]      GET /sleep/{ms}: answers behind a sleep; GET /metrics: at once
  */
 #define _DEFAULT_SOURCE
 #include <stdio.h>
@@ -62,7 +62,7 @@ int main(int argc, char** argv) {
         hc_server_bind_inline(server, 1, &blocks) != HC_OK ||
         hc_server_bind_inline(server, 2, &light) != HC_OK ||
         hc_server_listen(server, config, &error) != HC_OK || hc_runtime_start(runtime) != HC_OK) {
-        fprintf(stderr, "05_blocking: %s\n", hc_error_message(error));
+        fprintf(stderr, "05b_blocking: %s\n", hc_error_message(error));
         return 1;
     }
     hc_server_address(server, 0, where, sizeof where, NULL);
