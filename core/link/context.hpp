@@ -19,6 +19,9 @@
 
 namespace hc::link {
 
+class Coder;
+struct CodingOptions;
+
 /// A number that one thread writes and any thread may read.
 class Counter {
 public:
@@ -107,6 +110,11 @@ public:
     IntrusiveList<Exchange, ExchangeNode> exchanges;
     h1::HeadScratch scratch;
     h1::AnswerMemo answers;
+    std::unique_ptr<Coder> coder; // where answers are coded or requests decoded; see use_coding
+    bool decodes = false;         // the latter
+
+    /// Before the first connection.
+    void use_coding(const CodingOptions& options);
 
     /// A buffer for what is encrypted or was decrypted, of use during a call only.
     std::span<char> plaintext_buffer();
