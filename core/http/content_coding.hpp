@@ -66,7 +66,7 @@ private:
     Outcome outcome_ = Outcome::known;
 };
 
-/// A set of media types: "text/html", "text/*" for all below, "+json" for all of that syntax, "*/*".
+/// A set of media types: "text/html", "text/*" for all below, "+json" for a syntax, "*/*" for all.
 class MediaTypes {
 public:
     /// Adds what an item of a list says; false when it is none of those.
