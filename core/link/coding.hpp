@@ -55,6 +55,7 @@ public:
     std::uint64_t drive_queued(const Exchange& exchange) const noexcept override;
     const Endpoint& peer() const noexcept override { return driver_.peer(); }
     sys::Address local() const override { return driver_.local(); }
+    std::shared_ptr<const Security> security() const override { return driver_.security(); }
     const ConnectionLimits& limits() const noexcept override { return driver_.limits(); }
 
     /// At the end of a pass: codes some of what waits, else flushes. The driver may let go of the
