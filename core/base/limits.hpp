@@ -76,9 +76,9 @@ struct ServerLimits {
     /// Exchanges in the hands of handlers at once. 503 with Retry-After.
     std::uint32_t exchanges_max = 1'000'000;
     /// Answers that are coded at once. Others go as they are.
-    std::uint32_t encoders_max = 1'024;
+    std::uint32_t encoders_max = 256;
     /// Requests that are decoded at once. 503 with Retry-After.
-    std::uint32_t decoders_max = 256;
+    std::uint32_t decoders_max = 64;
     /// Connections accepted in one loop turn before the others get theirs.
     std::uint32_t accepts_per_turn_max = 64;
     /// The backlog asked of the kernel.

@@ -45,8 +45,8 @@ struct CodingOptions {
     std::uint64_t min_bytes = 1024;
     coding::EncoderOptions encoder;
     bool decompress = false;
-    std::uint32_t encoders_max = 1024;
-    std::uint32_t decoders_max = 256;
+    std::uint32_t encoders_max = 256;
+    std::uint32_t decoders_max = 64;
 
     bool any() const noexcept { return compress || decompress; }
 };

@@ -92,7 +92,7 @@ public:
     std::uint32_t out() const noexcept { return out_; }
 
 private:
-    static constexpr std::size_t brotli_bytes = 2 * 1024 * 1024; // of one, about
+    static constexpr std::size_t brotli_bytes = 3 * 1024 * 1024; // of one, about
 
     const EncoderOptions options_;
     const std::uint32_t most_;
