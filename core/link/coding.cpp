@@ -73,12 +73,11 @@ namespace {
 /// Coded bytes that are worth a call of the driver before the pass ends.
 constexpr std::uint64_t gather_bytes = 4096;
 
-bool is_small(const Chain& chain) noexcept {
-    if (chain.size() > Coder::piece_bytes) return false;
+bool has_file(const Chain& chain) noexcept {
     for (const Chunk* chunk = chain.head(); chunk != nullptr; chunk = chunk->next) {
-        if (chunk->kind == Chunk::Kind::file) return false;
+        if (chunk->kind == Chunk::Kind::file) return true;
     }
-    return true;
+    return false;
 }
 } // namespace
 
@@ -86,7 +85,6 @@ bool is_small(const Chain& chain) noexcept {
 bool ResponseCoding::encode_now(const Chain* lent, std::string_view bytes) {
     if (!(lent != nullptr ? encode(*lent) : encode(bytes, coding::Flush::none))) return false;
     if (eager_) return encode({}, coding::Flush::flush) && hand_over() == ErrorKind::ok;
-    exchange_.run_later();
     return out_.size() < gather_bytes || hand_over() == ErrorKind::ok;
 }
 
@@ -94,8 +92,11 @@ ErrorKind ResponseCoding::drive_send(Exchange&, Chain* lent, std::string_view by
     const std::uint64_t size = lent != nullptr ? lent->size() : bytes.size();
     if (failed_) return ErrorKind::closed;
     if (left_ && size > *left_) return ErrorKind::limit;
-    const bool small = lent != nullptr ? is_small(*lent) : size <= Coder::piece_bytes;
-    if (size > 0 && small && waiting_.empty()) {
+    const bool now = size + spent_ <= Coder::piece_bytes && waiting_.empty() &&
+                     (lent == nullptr || !has_file(*lent));
+    if (size > 0) exchange_.run_later();
+    if (size > 0 && now) {
+        spent_ += size;
         if (!encode_now(lent, bytes)) {
             fail();
             return ErrorKind::no_memory;
@@ -103,7 +104,6 @@ ErrorKind ResponseCoding::drive_send(Exchange&, Chain* lent, std::string_view by
     } else if (size > 0) {
         if (lent != nullptr) waiting_.append(std::move(*lent));
         else waiting_.append(bytes);
-        exchange_.run_later();
     }
     if (left_) *left_ -= size;
     if (lent != nullptr) lent->consume(lent->size());
@@ -213,6 +213,7 @@ ErrorKind ResponseCoding::go_on() {
 }
 
 void ResponseCoding::run() {
+    spent_ = 0;
     if (!is_due()) return;
     if (const ErrorKind why = go_on(); why != ErrorKind::ok) {
         drop();

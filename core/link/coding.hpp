@@ -3,9 +3,10 @@
 //   user --send, finish--> Exchange --> ResponseCoding --> driver
 //   user <---on_body------ Exchange <--- RequestCoding <--- driver (push_body, end_body)
 //
-// ResponseCoding is the exchange's driver in the place of the real one, from the head on. Small
-// pieces are coded within the call that sends them; large ones and ranges of files wait in a chain
-// and are coded a piece a pass, while the driver has room. So an answer may be finished and its
+// ResponseCoding is the exchange's driver in the place of the real one, from the head on. Up to
+// piece_bytes a pass are coded within the calls that send them. What goes beyond, and ranges of
+// files, wait in a chain and are coded a piece a pass, while the driver has room; what waits counts
+// as queued, so that whoever sends until it is told to wait is told so. So an answer may be finished and its
 // exchange released before all of it is coded: the driver hears of both afterwards.
 //
 // Held back. An event stream is flushed behind every send. Any other stream is flushed at the end
@@ -88,6 +89,7 @@ private:
     std::unique_ptr<KeptFields> trailers_;
     std::optional<std::uint64_t> left_; // announced, and not sent yet
     std::uint64_t bytes_ = 0;
+    std::uint64_t spent_ = 0; // coded within calls of this pass
     const bool eager_;
     bool unflushed_ = false; // the encoder may hold something back
     bool finishing_ = false; // the end comes behind what waits

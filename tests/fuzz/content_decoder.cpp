@@ -54,7 +54,8 @@ Outcome decode(std::string_view input, std::span<const ContentCoding> codings, s
     return outcome;
 }
 
-void decode_both(std::string_view input, std::span<const ContentCoding> codings, std::size_t slice) {
+void decode_both(std::string_view input, std::span<const ContentCoding> codings,
+                 std::size_t slice) {
     const Outcome whole = decode(input, codings, SIZE_MAX, 4096);
     const Outcome sliced = decode(input, codings, slice, 4096 / slice + 1);
     // Where it ends in an error, the slices say how much came out before.
