@@ -66,6 +66,17 @@ Result<void> walk(Settings& settings, const Json& object, const std::string& pre
     return {};
 }
 
+/// The items of a list as text_of writes it.
+Json items_of(std::string_view text) {
+    Json items = Json::array();
+    while (!text.empty()) {
+        const std::size_t comma = std::min(text.find(','), text.size());
+        items.push_back(text.substr(0, comma));
+        text.remove_prefix(std::min(comma + 1, text.size()));
+    }
+    return items;
+}
+
 } // namespace
 
 Result<void> load_json(Settings& settings, std::string_view text, std::string& about) {
@@ -106,7 +117,7 @@ const std::string& schema_json() {
                 entry["min"] = option.min;
                 entry["max"] = option.max;
             } else if (type == "list") {
-                entry["default"] = Json::array();
+                entry["default"] = items_of(value);
             } else {
                 entry["default"] = value;
             }

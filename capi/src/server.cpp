@@ -71,6 +71,9 @@ hc_status hc_server_create(hc_runtime* runtime, const hc_config* config, hc_serv
         hc::server::ServerOptions options = settings.server;
         options.log = LogTarget::sink(settings.log, settings.log_level);
         if (auto ok = check(options); !ok) return fail_with(error, std::move(ok.error()));
+        auto coding = coding_options(settings.coding);
+        if (!coding) return fail_with(error, std::move(coding.error()), "compression");
+        options.coding = std::move(*coding);
         self.shared->keep_log(settings.log);
         auto core = hc::server::Server::create(*self.core, std::move(options));
         if (!core) return fail_with(error, std::move(core.error()));

@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "capi/src/coding.hpp"
 #include "capi/src/log.hpp"
 #include "capi/src/tls.hpp"
 #include "core/base/log.hpp"
@@ -19,6 +20,7 @@ struct Settings {
     server::ServerOptions server;
     server::ListenOptions listen;
     TlsSettings tls;
+    CodingSettings coding;
     LogLevel log_level = LogLevel::info;
     std::shared_ptr<LogTarget> log;
 };

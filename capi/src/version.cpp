@@ -1,3 +1,6 @@
+#include <brotli/encode.h>
+#include <zlib.h>
+#include <zstd.h>
 #include <llhttp.h>
 
 #include <algorithm>
@@ -28,6 +31,9 @@ constexpr auto features = std::to_array<std::string_view>({
     "queue",
     "driven",
     "pool",
+    "gzip",
+    "br",
+    "zstd",
 #if HC_WITH_TLS
     "tls",
 #endif
@@ -55,6 +61,12 @@ std::string make_info() {
 #if HC_DEPS_BUNDLED
     text += "\"llhttp\":\"" HC_DOTTED(LLHTTP_VERSION_MAJOR, LLHTTP_VERSION_MINOR,
                                       LLHTTP_VERSION_PATCH) "\"";
+    const std::uint32_t brotli = BrotliEncoderVersion();
+    text.append(",\"zlib\":\"").append(zlibVersion());
+    text.append("\",\"brotli\":\"").append(std::to_string(brotli >> 24)).append(".");
+    text.append(std::to_string(brotli >> 12 & 0xfff)).append(".");
+    text.append(std::to_string(brotli & 0xfff));
+    text.append("\",\"zstd\":\"").append(ZSTD_versionString()).append("\"");
 #if HC_WITH_TLS
     text.append(",\"openssl\":\"").append(tls::library_version()).append("\"");
 #endif

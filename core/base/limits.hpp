@@ -27,6 +27,13 @@ struct ConnectionLimits {
     std::uint32_t exchange_buffer_bytes_max = 256 * 1024;
     /// Body bytes read and thrown away after an early answer, to keep the connection. Close.
     std::uint32_t discard_bytes_max = 256 * 1024;
+    /// What a coded request body becomes when it is decoded; 0 for no limit. 413 when nothing was
+    /// answered yet, else reset.
+    std::uint64_t decoded_body_bytes_max = 64 * 1024 * 1024;
+    /// Decoded bytes for each coded one; 0 for no limit. The same.
+    std::uint32_t decoded_ratio_max = 200;
+    /// Decoded bytes of a body before that ratio counts.
+    std::uint64_t decoded_ratio_from_bytes = 256 * 1024;
     /// Bytes waiting to be written at which `send` answers AGAIN ...
     std::uint32_t write_high_watermark_bytes = 256 * 1024;
     /// ... and to which they must fall before WRITABLE is reported.
@@ -100,6 +107,10 @@ struct ServerLimits {
     std::uint32_t tls_handshakes_max = 10'000;
     /// Exchanges in the hands of handlers at once. 503 with Retry-After.
     std::uint32_t exchanges_max = 1'000'000;
+    /// Answers that are coded at once. Others go as they are.
+    std::uint32_t encoders_max = 256;
+    /// Requests that are decoded at once. 503 with Retry-After.
+    std::uint32_t decoders_max = 64;
     /// Connections accepted in one loop turn before the others get theirs.
     std::uint32_t accepts_per_turn_max = 64;
     /// The backlog asked of the kernel.

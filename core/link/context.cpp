@@ -5,6 +5,8 @@
 #include <new>
 #include <utility>
 
+#include "core/link/coder.hpp"
+
 namespace hc::link {
 
 namespace {
@@ -32,6 +34,12 @@ ConnectionContext::~ConnectionContext() {
         exchange_memory_back(&exchange);
     });
     while (spare_ != nullptr) std::free(std::exchange(spare_, spare_->next));
+}
+
+void ConnectionContext::use_coding(const CodingOptions& options) {
+    if (!options.any()) return;
+    coder = std::make_unique<Coder>(options);
+    decodes = options.decompress;
 }
 
 std::span<char> ConnectionContext::plaintext_buffer() {

@@ -20,6 +20,9 @@
 
 namespace hc::link {
 
+class Coder;
+struct CodingOptions;
+
 /// A number that one thread writes and any thread may read.
 class Counter {
 public:
@@ -122,6 +125,11 @@ public:
     h1::AnswerMemo answers;
     bool h2_enabled = false;         // HTTP/2 is spoken to who begins with its preface
     std::unique_ptr<ContextPart> h2; // once there is a connection of it
+    std::unique_ptr<Coder> coder; // where answers are coded or requests decoded; see use_coding
+    bool decodes = false;         // the latter
+
+    /// Before the first connection.
+    void use_coding(const CodingOptions& options);
 
     /// A buffer for what is encrypted or was decrypted, of use during a call only.
     std::span<char> plaintext_buffer();

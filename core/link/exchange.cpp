@@ -4,6 +4,7 @@
 #include <new>
 #include <utility>
 
+#include "core/link/coding.hpp"
 #include "core/link/context.hpp"
 
 namespace hc::link {
@@ -17,6 +18,8 @@ constexpr http::RouteMatch no_match{.values = {}};
 // Inlined by force: it is part of every request, and small for most.
 [[gnu::always_inline]] inline Exchange::~Exchange() {
     delete attachment.load(std::memory_order_relaxed);
+    if (coding_ != nullptr) [[unlikely]]
+        delete coding_;
     if (match_ != &no_match) delete match_;
 }
 
@@ -130,6 +133,8 @@ void Exchange::call_user(Call&& call) {
 }
 
 void Exchange::begin(const http::HeadView& lent, bool secure, bool ended) {
+    if (context_.decodes && !ended && begin_coded(lent, secure)) [[unlikely]]
+        return;
     const Hold hold(*this);
     http::RouteMatch match;
     head_ = &lent;
@@ -145,6 +150,24 @@ void Exchange::begin(const http::HeadView& lent, bool secure, bool ended) {
     keep_head(lent, match);
 }
 
+/// The same for a request whose body is to be decoded, or would have to be; false when it is not.
+bool Exchange::begin_coded(const http::HeadView& lent, bool secure) {
+    const RequestJudgement judgement(*context_.coder, lent);
+    if (judgement.outcome() == RequestJudgement::Outcome::plain) return false;
+    const Hold hold(*this);
+    http::RouteMatch match;
+    head_ = &judgement.head();
+    match_ = &match;
+    secure_ = secure;
+    context_.dispatcher.dispatch(*this, match);
+    if (user_ != nullptr && !released_ && judge_request(judgement)) {
+        call_user([&](ExchangeUser& user) { user.on_request(*this, false); });
+    }
+    match_ = &no_match;
+    if (!released_ || context_.keeps_heads) keep_head(judgement.head(), match);
+    return true;
+}
+
 /// What was lent to begin() is wanted longer.
 void Exchange::keep_head(const http::HeadView& lent, const http::RouteMatch& match) {
     owned_head_ = http::OwnedHead(lent);
@@ -158,6 +181,13 @@ void Exchange::keep_head(const http::HeadView& lent, const http::RouteMatch& mat
 void Exchange::push_body(std::string_view bytes) {
     const Hold hold(*this);
     if (released_ || closed_) return;
+    if (coding_ != nullptr && coding_->request != nullptr) [[unlikely]]
+        return coding_->request->push(bytes);
+    push_decoded(bytes);
+}
+
+/// The same once it is decoded; the caller holds the exchange.
+void Exchange::push_decoded(std::string_view bytes) {
     pushed_ += bytes.size();
     // The common way: the user takes bytes as they come and nothing waits before these.
     if (!user_->keeps_body() && body_.empty() && !in_call_) {
@@ -175,8 +205,14 @@ void Exchange::push_body(std::string_view bytes) {
     pump();
 }
 
-bool Exchange::over_buffer() const noexcept {
+bool Exchange::over_decoded() const noexcept {
     return !released_ && !closed_ && body_.size() >= context_.limits.exchange_buffer_bytes_max;
+}
+
+bool Exchange::over_buffer() const noexcept {
+    const bool undecoded = coding_ != nullptr && coding_->request != nullptr &&
+                           coding_->request->waits() && !released_ && !closed_;
+    return undecoded || over_decoded();
 }
 
 void Exchange::end_body(const http::HeadView& trailers) {
@@ -184,10 +220,16 @@ void Exchange::end_body(const http::HeadView& trailers) {
     request_ended_ = true;
     if (released_ || closed_) return;
     if (trailers.field_count > 0) trailers_ = http::OwnedHead(trailers);
+    if (coding_ != nullptr && coding_->request != nullptr) [[unlikely]] {
+        request_ended_ = false; // what is to be decoded comes first
+        return coding_->request->end();
+    }
     pump();
 }
 
 bool Exchange::has_room() const noexcept {
+    if (coding_ != nullptr && coding_->request != nullptr && coding_->request->waits())
+        return false;
     return body_.size() <= context_.limits.exchange_buffer_bytes_max / 2;
 }
 
@@ -223,6 +265,7 @@ void Exchange::pump_later() {
 
 void Exchange::run_deferred() {
     const Hold hold(*this);
+    if (coding_ != nullptr) run_coding();
     if (close_reason_ != ErrorKind::ok && !closed_) {
         report_closed(close_reason_);
     } else {
@@ -258,6 +301,7 @@ void Exchange::complete() {
 
 void Exchange::fail(ErrorKind why) {
     const Hold hold(*this);
+    if (coding_ != nullptr && coding_->response != nullptr) coding_->response->drop();
     if (closed_ || close_reason_ != ErrorKind::ok) return;
     close_reason_ = why;
     if (in_call_ && !released_) {
@@ -269,6 +313,9 @@ void Exchange::fail(ErrorKind why) {
 
 void Exchange::on_written() {
     const Hold hold(*this);
+    if (coding_ != nullptr && coding_->response != nullptr && coding_->response->is_due()) {
+        pump_later();
+    }
     publish_queued();
     if (released_ || closed_) return;
     const std::uint64_t queued = queued_.load(std::memory_order_relaxed);
@@ -315,6 +362,8 @@ ErrorKind Exchange::respond(const Answer& answer) {
     if (auto bad = before_send(); bad != ErrorKind::ok) return bad;
     if (answer_ != AnswerSide::none) return ErrorKind::state;
     if (answer.status < 200 || answer.status > 999) return ErrorKind::invalid;
+    if (context_.coder != nullptr) [[unlikely]]
+        return respond_coded(answer);
     const std::uint64_t size = answer.body_size();
     if (auto result = driver_->drive_respond(*this, answer); result != ErrorKind::ok) return result;
     answer_ = AnswerSide::open;
@@ -425,6 +474,9 @@ ErrorKind Exchange::consume(std::uint64_t bytes) {
         next_chunk_ = nullptr;
     } else if (next_chunk_ == body_.head()) {
         next_offset_ = delivered_ - consumed_;
+    }
+    if (coding_ != nullptr && coding_->request != nullptr && coding_->request->waits()) {
+        pump_later(); // reading goes on once that is decoded
     }
     if (driver_ != nullptr && !closed_) driver_->drive_body_room(*this);
     return ErrorKind::ok;

@@ -46,6 +46,8 @@ namespace hc::link {
 class Exchange;
 class ConnectionContext;
 class PinnedExchange;
+class RequestJudgement;
+struct Coding;
 
 /// Flags of respond and send.
 struct SendFlags {
@@ -195,7 +197,7 @@ public:
     /// Answers 503 with Retry-After and releases: the handlers are busy. Counted as refused.
     [[gnu::cold]] void refuse_overload();
     int status() const noexcept { return status_; } // of the answer; 0 before
-    std::uint64_t body_bytes_sent() const noexcept { return body_sent_; }
+    std::uint64_t body_bytes_sent() const noexcept; // as they were sent: coded
     Instant started() const noexcept { return started_; }
 
     // -- for drivers ------------------------------------------------------------------------------
@@ -233,6 +235,20 @@ public:
     bool tunnel() const noexcept { return tunnel_; }
     bool granted() const noexcept { return credit_ > 0; }
 
+    // -- for its Coding ---------------------------------------------------------------------------
+    /// Coding's run() at the end of the pass.
+    void run_later() { pump_later(); }
+    /// The driver has not let go.
+    bool is_driven() const noexcept { return driver_ != nullptr; }
+    bool over_decoded() const noexcept;
+    void push_decoded(std::string_view bytes);
+    void end_decoded();
+    /// Everything that came is decoded.
+    void ask_for_body();
+    /// The body is not what it should be: tells the client when nothing was answered yet, else
+    /// resets. The user gets on_closed(why).
+    void refuse_body(int status, ErrorKind why);
+
 private:
     friend class ConnectionContext;
     friend class PinnedExchange;
@@ -250,6 +266,11 @@ private:
     template <class Call>
     void call_user(Call&& call);
     [[gnu::noinline]] void keep_head(const http::HeadView& lent, const http::RouteMatch& match);
+    [[gnu::noinline]] bool begin_coded(const http::HeadView& lent, bool secure);
+    [[gnu::noinline]] bool judge_request(const RequestJudgement& judgement);
+    [[gnu::noinline]] ErrorKind respond_coded(const Answer& answer);
+    Coding& coding();
+    void run_coding();
     void pump();
     void pump_later();
     ErrorKind send_accepted(Chain& bytes, SendFlags flags);
@@ -264,8 +285,9 @@ private:
     std::uint32_t route_ = 0;
     std::uint64_t id_ = 0;
     ConnectionContext& context_;
-    ExchangeDriver* driver_; // nullptr once the driver let go
+    ExchangeDriver* driver_; // nullptr once the driver let go; or coding_'s, before it
     ExchangeUser* user_ = nullptr;
+    Coding* coding_ = nullptr;                            // of few: see coding.hpp
     const http::HeadView* head_ = &http::OwnedHead::none; // lent, then owned_head_'s
     http::OwnedHead owned_head_;
     http::OwnedHead trailers_;

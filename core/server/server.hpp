@@ -12,6 +12,7 @@
 #include "core/base/limits.hpp"
 #include "core/base/log.hpp"
 #include "core/base/result.hpp"
+#include "core/link/coder.hpp"
 #include "core/link/exchange.hpp"
 #include "core/link/layer.hpp"
 #include "core/runtime/runtime.hpp"
@@ -38,6 +39,8 @@ struct ServerOptions {
     bool access_log = false;         // one line an exchange, component "access"
     bool half_close_is_gone = false; // h1: a FIN behind a complete request counts as gone
     bool h2 = true; // HTTP/2 to who wants it: by ALPN, or by its preface in clear text
+    /// Its bounds of encoders and decoders are those of `limits`.
+    link::CodingOptions coding;
     Execution execution = Execution::inline_;
     std::uint32_t pool_threads = 8;       // they start when they are first needed
     std::uint32_t pool_queue_max = 1'000; // requests that wait for one. 503 with Retry-After

@@ -55,7 +55,12 @@ WorkerServer::WorkerServer(runtime::Worker& worker, std::shared_ptr<Server::Stat
     context_->retry_after_s = options.limits.retry_after_s;
     const auto workers = static_cast<std::uint32_t>(state_->shares.size());
     context_->handshakes_max = (options.limits.tls_handshakes_max + workers - 1) / workers;
-    exchanges_max_ = (options.limits.exchanges_max + workers - 1) / workers;
+    const auto share = [workers](std::uint32_t of_all) { return (of_all + workers - 1) / workers; };
+    exchanges_max_ = share(options.limits.exchanges_max);
+    link::CodingOptions coding = options.coding;
+    coding.encoders_max = share(options.limits.encoders_max);
+    coding.decoders_max = share(options.limits.decoders_max);
+    context_->use_coding(coding);
     state_->on_worker[worker.index()] = this;
 }
 

@@ -57,7 +57,7 @@ THIRD_PARTY = {
     r"nghttp3/": ("core/proto/h3",),
     r"ngtcp2/": ("core/proto/quic", "core/proto/h3"),
     r"openssl/": ("core/tls", "core/proto/quic"),
-    r"(zlib|zstd)\.h|brotli/": ("core/http", "core/proto"),
+    r"(zlib|zstd|zstd_errors)\.h|brotli/": ("core/proto", "capi/src"),
     r"nlohmann/": ("core/app", "capi/src"),
     r"pybind11/|Python\.h": ("bindings",),
     r"(gtest|gmock)/": (),

@@ -90,7 +90,7 @@ HC_API hc_status hc_version_info(const char** json, size_t* n);
 
 /* 1 when this build has the feature, 0 when it does not or does not know the name (or name is
  * NULL). Names: "h1", "unix" (Unix-domain sockets), "proxy_protocol", "send_file", "inline",
- * "queue", "driven", "pool" ("server.execution"). */
+ * "queue", "driven", "pool" ("server.execution"), "gzip", "br", "zstd" (content codings). */
 HC_API int32_t hc_has_feature(const char* name);
 
 /* ---- statuses -------------------------------------------------------------------------------- */
@@ -172,7 +172,8 @@ typedef void (*hc_log_fn)(void* arg, int32_t level, const char* component, size_
  * is read when something is made from it; changing it afterwards changes nothing that exists. One
  * config may serve for a runtime, its servers and their listeners: each reads its own options.
  *   runtime.*, log.*, limits.* of a runtime          hc_runtime_create
- *   server.*, h1.*, log.*, limits.* of a server      hc_server_create
+ *   server.*, h1.*, compression.*, decompression.*, log.*, limits.* of a server
+ *                                                    hc_server_create
  *   listen.*                                         hc_server_listen
  * Driven mode is "runtime.workers" = 0. */
 typedef struct hc_config hc_config;
@@ -735,6 +736,11 @@ HC_API hc_status hc_server_drain(hc_server* server, hc_queue* queue, uint64_t so
  *               returns.
  *   connection  bytes buffered for all exchanges of a connection; bounded by the library.
  *
+ * With "decompression.enable" a body that was sent with Content-Encoding comes decoded, and the head
+ * has neither that field nor Content-Length. One that is malformed or grows beyond
+ * "limits.decoded_body_bytes_max" or "limits.decoded_ratio_max" is answered 400 or 413 and ends the
+ * exchange (HC_E_PROTOCOL, HC_E_LIMIT), be it answered already or not.
+ *
  * Every function below may answer HC_E_GONE (no such exchange), HC_E_CLOSED (it has ended; only
  * hc_release, hc_head_get and hc_trailers_get work still), HC_E_STATE (not legal in this state).
  */
@@ -788,6 +794,10 @@ HC_API hc_status hc_consume(hc_exchange exchange, uint64_t bytes);
  *            unless given. Content-Length is made when the body is complete (HC_FIN), else obeyed
  *            when given; without one the body is chunked (HTTP/1.0: ends with the connection). RFC
  *            9112, section 6.
+ *            With "compression.enable" an answer may go coded (RFC 9110, section 8.4), as the request
+ *            accepts it: its fields and its length are then those of the coded body. Never one with
+ *            Content-Encoding or Cache-Control: no-transform. docs/content-coding.md has the rules,
+ *            and says where compression gives secrets away.
  *   body, n  all of the body with HC_FIN, else its beginning (n may be 0). Taken in any case: a
  *            response is never refused with HC_E_AGAIN. For HEAD, 204 and 304 it is counted, not
  *            sent.
