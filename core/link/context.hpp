@@ -19,6 +19,8 @@
 
 namespace hc::link {
 
+struct WebSocketSettings;
+
 /// A number that one thread writes and any thread may read.
 class Counter {
 public:
@@ -47,6 +49,10 @@ struct Counters {
     Counter timeouts;
     Counter bytes_received;
     Counter bytes_sent;
+    Counter websockets_open;
+    Counter websocket_messages_received;
+    Counter websocket_messages_sent;
+    Counter topic_messages_dropped; // a subscriber was too slow
 };
 
 /// A connection's place among those of its context.
@@ -82,6 +88,12 @@ protected:
     ~Dispatcher() = default;
 };
 
+/// What part of the library keeps with each context, made when it is first needed.
+class ContextPart {
+public:
+    virtual ~ContextPart() = default;
+};
+
 class ConnectionContext {
 public:
     /// All of them outlive the context.
@@ -107,6 +119,8 @@ public:
     IntrusiveList<Exchange, ExchangeNode> exchanges;
     h1::HeadScratch scratch;
     h1::AnswerMemo answers;
+    const WebSocketSettings* websocket_settings = nullptr; // the server's; nullptr: the defaults
+    std::unique_ptr<ContextPart> websockets;               // what WebSockets share
 
     /// A buffer for what is encrypted or was decrypted, of use during a call only.
     std::span<char> plaintext_buffer();
