@@ -24,6 +24,10 @@ void add(server::Metrics& sum, const server::Metrics& more) noexcept {
     sum.timeouts += more.timeouts;
     sum.bytes_received += more.bytes_received;
     sum.bytes_sent += more.bytes_sent;
+    sum.websockets_open += more.websockets_open;
+    sum.websocket_messages_received += more.websocket_messages_received;
+    sum.websocket_messages_sent += more.websocket_messages_sent;
+    sum.topic_messages_dropped += more.topic_messages_dropped;
     sum.pool_threads += more.pool_threads;
     sum.pool_busy += more.pool_busy;
     sum.pool_queued += more.pool_queued;

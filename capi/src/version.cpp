@@ -28,6 +28,10 @@ constexpr auto features = std::to_array<std::string_view>({
 #if HC_WITH_TLS
     "tls",
 #endif
+#if HC_WITH_WEBSOCKET
+    "websocket",
+#endif
+    "sse",
 });
 
 #define HC_TEXT_OF(number) #number

@@ -37,6 +37,10 @@ struct Metrics {
     std::uint64_t timeouts = 0;
     std::uint64_t bytes_received = 0;
     std::uint64_t bytes_sent = 0;
+    std::uint64_t websockets_open = 0;
+    std::uint64_t websocket_messages_received = 0;
+    std::uint64_t websocket_messages_sent = 0;
+    std::uint64_t topic_messages_dropped = 0;
     std::uint64_t pool_threads = 0;   // that the pool for handlers may have; 0: there is none
     std::uint64_t pool_busy = 0;      // of them run a handler
     std::uint64_t pool_queued = 0;    // requests that wait for a thread

@@ -336,6 +336,10 @@ Metrics Server::metrics() const {
         sum.timeouts += counters.timeouts.get();
         sum.bytes_received += counters.bytes_received.get();
         sum.bytes_sent += counters.bytes_sent.get();
+        sum.websockets_open += counters.websockets_open.get();
+        sum.websocket_messages_received += counters.websocket_messages_received.get();
+        sum.websocket_messages_sent += counters.websocket_messages_sent.get();
+        sum.topic_messages_dropped += counters.topic_messages_dropped.get();
         for (std::size_t i = 0; i < share->latency.size(); ++i) {
             const std::uint64_t count = share->latency[i].get();
             sum.latency.counts[i] += count;

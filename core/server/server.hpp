@@ -14,6 +14,7 @@
 #include "core/base/result.hpp"
 #include "core/link/exchange.hpp"
 #include "core/link/layer.hpp"
+#include "core/link/websocket_settings.hpp"
 #include "core/runtime/runtime.hpp"
 #include "core/server/metrics.hpp"
 #include "core/sys/address.hpp"
@@ -37,6 +38,7 @@ struct ServerOptions {
     bool date = true;                // send Date
     bool access_log = false;         // one line an exchange, component "access"
     bool half_close_is_gone = false; // h1: a FIN behind a complete request counts as gone
+    link::WebSocketSettings websocket;
     Execution execution = Execution::inline_;
     std::uint32_t pool_threads = 8;       // they start when they are first needed
     std::uint32_t pool_queue_max = 1'000; // requests that wait for one. 503 with Retry-After

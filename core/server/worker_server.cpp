@@ -34,6 +34,7 @@ WorkerServer::WorkerServer(runtime::Worker& worker, std::shared_ptr<Server::Stat
     context_->half_close_is_gone = options.half_close_is_gone;
     context_->keeps_heads = options.access_log;
     context_->retry_after_s = options.limits.retry_after_s;
+    context_->websocket_settings = &options.websocket;
     const auto workers = static_cast<std::uint32_t>(state_->shares.size());
     context_->handshakes_max = (options.limits.tls_handshakes_max + workers - 1) / workers;
     exchanges_max_ = (options.limits.exchanges_max + workers - 1) / workers;

@@ -31,9 +31,9 @@ constexpr std::uint8_t window_bits_max = 15;
 struct DeflateSettings {
     bool enabled = true;
     bool context_takeover = false; // in either direction, when the peer allows it
-    std::uint8_t window_bits = window_bits_max;
-    std::uint8_t level = 3;        // 1 (fast) to 9 (small)
-    std::uint8_t mem_level = 7;    // 1 to 9
+    std::uint32_t window_bits = window_bits_max;
+    std::uint32_t level = 3;       // 1 (fast) to 9 (small)
+    std::uint32_t mem_level = 7;   // 1 to 9
     std::uint32_t bytes_min = 256; // shorter messages are sent as they are
 };
 
@@ -78,7 +78,8 @@ class Deflater {
 public:
     /// Memory is taken with the first message. Throws std::bad_alloc then.
     Deflater(std::uint8_t bits, const DeflateSettings& settings) noexcept
-        : bits_(bits), level_(settings.level), mem_level_(settings.mem_level) {}
+        : bits_(bits), level_(static_cast<std::uint8_t>(settings.level)),
+          mem_level_(static_cast<std::uint8_t>(settings.mem_level)) {}
     /// Appends the compressed message to `out`, without the four bytes that each would end in.
     void compress(std::string_view message, Block& out);
     /// The next message refers to nothing before it.

@@ -120,7 +120,8 @@ void consider(const Parameters& offer, const DeflateSettings& settings, Extensio
     // Fewer bits than zlib can compress with.
     if (offer.server_bits != 0 && offer.server_bits < window_bits_min) return;
     Deflate& agreed = found.deflate;
-    agreed.server.bits = settings.window_bits;
+    const auto allowed = static_cast<std::uint8_t>(settings.window_bits);
+    agreed.server.bits = allowed;
     if (offer.server_bits != 0)
         agreed.server.bits = std::min(agreed.server.bits, offer.server_bits);
     agreed.server.takeover = settings.context_takeover && !offer.server_alone;
@@ -130,7 +131,7 @@ void consider(const Parameters& offer, const DeflateSettings& settings, Extensio
     found.client_bits_offered = offer.has_client_bits;
     if (offer.has_client_bits) {
         const std::uint8_t most = offer.client_bits == 0 ? window_bits_max : offer.client_bits;
-        agreed.client.bits = std::max(std::min(most, settings.window_bits), window_bits_min);
+        agreed.client.bits = std::max(std::min(most, allowed), window_bits_min);
     }
 }
 
@@ -179,8 +180,9 @@ std::string extensions_offer(const DeflateSettings& settings) {
         out += "; server_no_context_takeover; client_no_context_takeover";
     }
     if (settings.window_bits < window_bits_max) {
-        add_bits(out, "server_max_window_bits", settings.window_bits);
-        add_bits(out, "client_max_window_bits", settings.window_bits);
+        const auto bits = static_cast<std::uint8_t>(settings.window_bits);
+        add_bits(out, "server_max_window_bits", bits);
+        add_bits(out, "client_max_window_bits", bits);
     } else {
         out += "; client_max_window_bits";
     }
@@ -209,9 +211,9 @@ std::optional<Deflate> read_extensions_answer(std::string_view value,
     agreed.server.bits =
         answer.server_bits == 0 ? window_bits_max : std::max(answer.server_bits, window_bits_min);
     agreed.server.takeover = !answer.server_alone;
-    agreed.client.bits = answer.client_bits == 0
-                             ? settings.window_bits
-                             : std::min(answer.client_bits, settings.window_bits);
+    const auto allowed = static_cast<std::uint8_t>(settings.window_bits);
+    agreed.client.bits =
+        answer.client_bits == 0 ? allowed : std::min(answer.client_bits, allowed);
     agreed.client.takeover = settings.context_takeover && !answer.client_alone;
     return agreed;
 }
