@@ -5,6 +5,7 @@
 
 #include "capi/src/exchange.hpp"
 #include "capi/src/sending.hpp"
+#include "capi/src/websocket.hpp"
 #include "core/base/ascii.hpp"
 #include "core/http/status.hpp"
 #include "core/proto/h1/writer.hpp"
@@ -92,6 +93,8 @@ hc_status respond_here(Exchange& exchange, const Answer& answer, const Terms& te
 
 hc_status send_here(Exchange& exchange, std::string_view bytes, std::uint32_t flags,
                     std::uint64_t token) {
+    if (is_websocket(exchange)) [[unlikely]]
+        return HC_E_STATE;
     if ((flags & HC_NOCOPY) == 0) return status_of(exchange.send(bytes, send_flags(flags)));
     if (bytes.empty()) {
         const ErrorKind kind = exchange.send(bytes, {.fin = (flags & HC_FIN) != 0});
@@ -178,6 +181,7 @@ hc_status send_away(const Away& away, std::uint64_t size, std::uint32_t flags, M
     Exchange& exchange = away.exchange();
     if (has(exchange, Bit::closed)) return HC_E_CLOSED;
     if (has(exchange, Bit::finished) || unanswered(exchange)) return HC_E_STATE;
+    if (has(exchange, Bit::websocket)) return HC_E_STATE;
     if (!exchange.accept_remote(size)) {
         if (set(exchange, Bit::wants_writable)) {
             away.post([](Exchange& there) {
@@ -270,7 +274,8 @@ hc_status hc_send_file(hc_exchange exchange, intptr_t fd, uint64_t offset, uint6
         return on_exchange(
             exchange,
             [&](Exchange& here) {
-                return releasing(here, (flags & HC_RELEASE) != 0, [&] {
+                return releasing(here, (flags & HC_RELEASE) != 0, [&]() -> hc_status {
+                    if (is_websocket(here)) return HC_E_STATE;
                     Loan loan = Loan::of_file(here, fd, offset, length, token);
                     const hc::ErrorKind kind = here.send(loan.chain(), send_flags(flags));
                     if (kind == hc::ErrorKind::ok) loan.kept();
@@ -330,7 +335,8 @@ hc_status hc_finish(hc_exchange exchange, const hc_header* trailers, size_t ntra
         const auto fields = fields_of(trailers, ntrailers);
         return on_exchange(
             exchange,
-            [&](Exchange& here) {
+            [&](Exchange& here) -> hc_status {
+                if (is_websocket(here)) return HC_E_STATE;
                 return status_of(noted(here, here.finish(fields), true, false));
             },
             [&](const Away& away) -> hc_status {
@@ -340,6 +346,7 @@ hc_status hc_finish(hc_exchange exchange, const hc_header* trailers, size_t ntra
                 KeptFields kept(fields);
                 if (has(away.exchange(), Bit::closed)) return HC_E_CLOSED;
                 if (unanswered(away.exchange())) return HC_E_STATE;
+                if (has(away.exchange(), Bit::websocket)) return HC_E_STATE;
                 if (!set(away.exchange(), Bit::finished)) return HC_E_STATE;
                 return away.post([kept = std::move(kept)](Exchange& there) {
                     return there.finish(kept.fields());

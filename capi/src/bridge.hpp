@@ -26,6 +26,8 @@ enum class Bit : std::uint32_t {
     wants_writable = 8, // a want_writable() is on its way or waits
     closed = 16,        // on_closed came
     body_ended = 32,    // on_body_end came: trailers may be read
+    websocket = 128,    // it is one, or the worker is about to make it one
+    ws_closed = 256,    // our Close is on its way, or the end of the messages was told
     known = 64,         // on_request came: the user is set, other threads may ask for it
 };
 

@@ -9,6 +9,7 @@
 #include "capi/src/barrier.hpp"
 #include "capi/src/bridge.hpp"
 #include "core/link/exchange.hpp"
+#include "core/link/websocket.hpp"
 
 namespace hc::capi {
 
@@ -32,6 +33,22 @@ inline hc_event body_event(std::uint64_t exchange, std::string_view bytes) noexc
     hc_event event = event_of(HC_EV_BODY, exchange);
     event.n = static_cast<std::uint32_t>(bytes.size());
     event.data = reinterpret_cast<std::uintptr_t>(bytes.data());
+    return event;
+}
+
+inline hc_event message_event(std::uint64_t exchange, ws::Opcode opcode,
+                              std::string_view bytes) noexcept {
+    hc_event event = body_event(exchange, bytes);
+    event.type = HC_EV_WS_MESSAGE;
+    event.aux[0] = static_cast<std::uint64_t>(opcode);
+    return event;
+}
+
+inline hc_event ws_closed_event(std::uint64_t exchange, const link::WebSocketEnd& end) noexcept {
+    hc_event event = body_event(exchange, end.reason);
+    event.type = HC_EV_WS_CLOSED;
+    event.aux[0] = end.code;
+    event.aux[1] = end.clean ? 1 : 0;
     return event;
 }
 

@@ -3,6 +3,7 @@
 
 #include "capi/src/caller.hpp"
 #include "capi/src/users.hpp"
+#include "capi/src/websocket.hpp"
 
 namespace hc::capi {
 
@@ -33,13 +34,13 @@ void refuse(hc_exchange id) noexcept {
 }
 
 void give_back_body(hc_exchange id, std::uint64_t bytes) noexcept {
-    const auto consume = [bytes](link::Exchange& exchange) {
-        exchange.consume(bytes); // unless it was released
+    const auto give_back = [bytes](link::Exchange& exchange) {
+        consume(exchange, bytes); // unless it was released
         return ErrorKind::ok;
     };
     on_exchange(
-        id, [&](link::Exchange& here) { return status_of(consume(here)); },
-        [&](const Away& away) { return away.post(consume); });
+        id, [&](link::Exchange& here) { return status_of(give_back(here)); },
+        [&](const Away& away) { return away.post(give_back); });
 }
 
 namespace {
@@ -155,10 +156,10 @@ hc_status hc_tls_chain_get(hc_exchange exchange, uint32_t index, const void** de
 
 hc_status hc_recv(hc_exchange exchange, uint64_t credit) {
     return on_exchange(
-        exchange, [&](Exchange& here) { return status_of(here.grant(credit)); },
+        exchange, [&](Exchange& here) { return status_of(grant(here, credit)); },
         [&](const Away& away) -> hc_status {
             if (has(away.exchange(), Bit::closed)) return HC_E_CLOSED;
-            return away.post([credit](Exchange& there) { return there.grant(credit); });
+            return away.post([credit](Exchange& there) { return grant(there, credit); });
         });
 }
 
@@ -167,11 +168,11 @@ hc_status hc_consume(hc_exchange exchange, uint64_t bytes) {
         exchange,
         [&](Exchange& here) -> hc_status {
             if (!body_is_held(here)) return HC_OK;
-            return status_of(here.consume(bytes));
+            return status_of(consume(here, bytes));
         },
         [&](const Away& away) -> hc_status {
             if (!body_is_held(away.exchange())) return HC_OK;
-            return away.post([bytes](Exchange& there) { return there.consume(bytes); });
+            return away.post([bytes](Exchange& there) { return consume(there, bytes); });
         });
 }
 

@@ -30,6 +30,10 @@ void add(server::Metrics& sum, const server::Metrics& more) noexcept {
     for (std::size_t i = 0; i < sum.h2_glitches.size(); ++i) {
         sum.h2_glitches[i] += more.h2_glitches[i];
     }
+    sum.websockets_open += more.websockets_open;
+    sum.websocket_messages_received += more.websocket_messages_received;
+    sum.websocket_messages_sent += more.websocket_messages_sent;
+    sum.topic_messages_dropped += more.topic_messages_dropped;
     sum.pool_threads += more.pool_threads;
     sum.pool_busy += more.pool_busy;
     sum.pool_queued += more.pool_queued;

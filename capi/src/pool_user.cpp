@@ -117,7 +117,8 @@ void PoolUser::call(const hc_event& event) const noexcept {
         const InJob mark(shared_->number());
         on_event_(arg_, &event);
     }
-    if (event.type == HC_EV_BODY) give_back_body(event.obj, event.n);
+    const bool lent = event.type == HC_EV_BODY || event.type == HC_EV_WS_MESSAGE;
+    if (lent) give_back_body(event.obj, event.n);
 }
 
 } // namespace hc::capi

@@ -45,6 +45,7 @@ public:
     void call(const hc_event& event) const noexcept;
 
 private:
+    void tell(link::Exchange& exchange, const hc_event& event) override { emit(exchange, event); }
     void emit(link::Exchange& exchange, const hc_event& event);
     void emit(const std::shared_ptr<Lane>& lane, const hc_event& event);
 

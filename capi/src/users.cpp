@@ -10,12 +10,27 @@
 
 namespace hc::capi {
 
+// -- all ------------------------------------------------------------------------------------------
+
+void User::on_message(link::Exchange& exchange, ws::Opcode opcode, std::string_view bytes) {
+    tell(exchange, message_event(exchange.id(), opcode, bytes));
+}
+
+void User::on_ws_closed(link::Exchange& exchange, const link::WebSocketEnd& end) {
+    set(exchange, Bit::ws_closed);
+    tell(exchange, ws_closed_event(exchange.id(), end));
+}
+
 // -- queues ---------------------------------------------------------------------------------------
 
 bool QueueUser::add(std::shared_ptr<QueueCore> queue) {
     if (std::ranges::find(queues_, queue) != queues_.end()) return false;
     queues_.push_back(std::move(queue));
     return true;
+}
+
+void QueueUser::tell(link::Exchange& exchange, const hc_event& event) {
+    bridge_of(exchange)->queue->emit(event);
 }
 
 QueueCore* QueueUser::choose(std::uint32_t worker) noexcept {
@@ -80,6 +95,8 @@ InlineUser::InlineUser(std::shared_ptr<Shared> shared, const hc_inline& handler)
 InlineUser::~InlineUser() {
     if (drop_ != nullptr) drop_(arg_);
 }
+
+void InlineUser::tell(link::Exchange&, const hc_event& event) { call(event); }
 
 void InlineUser::call(const hc_event& event) noexcept {
     CallbackFrame frame{.exchange = event.obj};

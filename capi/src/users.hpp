@@ -11,6 +11,7 @@
 #include "capi/src/caller.hpp"
 #include "capi/src/head.hpp"
 #include "core/link/exchange.hpp"
+#include "core/link/websocket.hpp"
 #include "core/runtime/worker.hpp"
 
 namespace hc::capi {
@@ -26,13 +27,22 @@ struct Receiver {
 };
 
 /// Every user of a server of the C API is one of these.
-class User : public link::ExchangeUser, public std::enable_shared_from_this<User> {
+class User : public link::ExchangeUser,
+             public link::WebSocketUser,
+             public std::enable_shared_from_this<User> {
 public:
     virtual ~User() = default;
+    bool keeps_messages() const noexcept final { return keeps_body(); }
+    void on_message(link::Exchange& exchange, ws::Opcode opcode, std::string_view bytes) final;
+    void on_ws_closed(link::Exchange& exchange, const link::WebSocketEnd& end) final;
     /// Tells of bytes given back. Any thread.
     virtual void sent(const hc_event& event, const Receiver& to) = 0;
     /// The program gives body bytes back itself, by hc_consume.
     virtual bool body_is_held() const noexcept = 0;
+
+protected:
+    /// Delivers an event of an exchange, on its worker.
+    virtual void tell(link::Exchange& exchange, const hc_event& event) = 0;
 };
 
 /// Delivers to the queues of a route.
@@ -53,6 +63,7 @@ public:
     bool body_is_held() const noexcept override { return true; }
 
 private:
+    void tell(link::Exchange& exchange, const hc_event& event) override;
     QueueCore* choose(std::uint32_t worker) noexcept;
 
     std::shared_ptr<Shared> shared_;
@@ -93,6 +104,7 @@ private:
         GivenBack given_back;
     };
 
+    void tell(link::Exchange& exchange, const hc_event& event) override;
     void call(const hc_event& event) noexcept;
     void call(const hc_event& event, CallbackFrame& frame) noexcept;
     [[gnu::noinline]] void call_nested(const hc_event& event, CallbackFrame& frame) noexcept;

@@ -40,6 +40,10 @@ constexpr auto features = std::to_array<std::string_view>({
 #if HC_WITH_HTTP2
     "h2",
 #endif
+#if HC_WITH_WEBSOCKET
+    "websocket",
+#endif
+    "sse",
 });
 
 #define HC_TEXT_OF(number) #number

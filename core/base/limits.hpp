@@ -45,7 +45,23 @@ struct ConnectionLimits {
     /// Requests on one connection; 0 for no limit. `Connection: close` on the last answer.
     std::uint64_t requests_per_connection_max = 0;
 
+    // -- WebSocket -------------------------------------------------------------------------------
+    /// A message as the program gets it, inflated and from all of its frames. Close 1009.
+    std::uint64_t ws_message_bytes_max = 16 * 1024 * 1024;
+    /// The payload of one frame; 0 for no limit but the message's. Close 1009.
+    std::uint64_t ws_frame_bytes_max = 0;
+    /// Frames of one message, which may be empty. Close 1009.
+    std::uint32_t ws_fragments_max = 131'072;
+    /// Pings and pongs that a peer sends within a second. Close 1008.
+    std::uint32_t ws_controls_per_s_max = 1'000;
+
     // -- times; 0 means no limit -----------------------------------------------------------------
+    /// Nothing came from the peer of a WebSocket for so long: it is sent a ping. 0: never.
+    std::uint32_t ws_ping_interval_ms = 30'000;
+    /// From a ping of ours to anything from the peer. Reset, with the code 1006.
+    std::uint32_t ws_pong_timeout_ms = 20'000;
+    /// From our Close to the peer's, and from both to the end of the connection. Reset.
+    std::uint32_t ws_close_timeout_ms = 5'000;
     /// From the first byte of a head (or from accept, for the first) to its end. 408, close.
     std::uint32_t header_timeout_ms = 15'000;
     /// Between two arrivals of body bytes that the handler waits for. 408 when nothing was

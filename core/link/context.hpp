@@ -22,6 +22,7 @@ namespace hc::link {
 
 class Coder;
 struct CodingOptions;
+struct WebSocketSettings;
 
 /// A number that one thread writes and any thread may read.
 class Counter {
@@ -55,6 +56,10 @@ struct Counters {
     Counter h2_calmed; // connections ended with ENHANCE_YOUR_CALM
     Counter h2_stalls; // streams reset because the peer's window stayed shut
     std::array<Counter, h2::glitch_count> h2_glitches;
+    Counter websockets_open;
+    Counter websocket_messages_received;
+    Counter websocket_messages_sent;
+    Counter topic_messages_dropped; // a subscriber was too slow
 };
 
 /// A connection's place among those of its context.
@@ -90,7 +95,7 @@ protected:
     ~Dispatcher() = default;
 };
 
-/// What the connections of one protocol share, for as long as their context.
+/// What part of the library keeps with each context, made when it is first needed.
 class ContextPart {
 public:
     virtual ~ContextPart() = default;
@@ -130,6 +135,8 @@ public:
 
     /// Before the first connection.
     void use_coding(const CodingOptions& options);
+    const WebSocketSettings* websocket_settings = nullptr; // the server's; nullptr: the defaults
+    std::unique_ptr<ContextPart> websockets;               // what WebSockets share
 
     /// A buffer for what is encrypted or was decrypted, of use during a call only.
     std::span<char> plaintext_buffer();

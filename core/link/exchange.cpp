@@ -59,6 +59,8 @@ void Exchange::drop_hold() noexcept { drop_last_hold(); }
 
 void Exchange::release() {
     if (released_) return;
+    if (stage_ != nullptr) [[unlikely]]
+        stage_->on_release(*this);
     released_ = true;
     // A pinned exchange is freed later: its last pin posts a Recycle, which drops this hold.
     if (!context_.worker.slots().remove(id_)) ++holds_;
@@ -271,6 +273,9 @@ void Exchange::run_deferred() {
     } else {
         pump();
         if (!released_ && !closed_) on_written();
+        if (std::exchange(wake_wanted_, false) && !released_ && !closed_) {
+            call_user([&](ExchangeUser&) { stage_->on_wake(*this); });
+        }
     }
 }
 
@@ -493,6 +498,39 @@ void Exchange::refuse_overload() {
         ErrorKind::ok) {
         release();
     }
+}
+
+// -- stages ---------------------------------------------------------------------------------------
+
+void Exchange::set_stage(std::unique_ptr<Stage> stage) noexcept {
+    stage_ = std::move(stage);
+    user_ = stage_.get();
+}
+
+void Exchange::wake_stage() {
+    wake_wanted_ = true;
+    pump_later();
+}
+
+ErrorKind Exchange::may_send() {
+    if (auto bad = before_send(); bad != ErrorKind::ok) return bad;
+    if (answer_ != AnswerSide::open) return ErrorKind::state;
+    if (!over_watermark()) return ErrorKind::ok;
+    want_writable();
+    return ErrorKind::again;
+}
+
+bool Exchange::over_watermark() noexcept {
+    publish_queued();
+    return queued_.load(std::memory_order_relaxed) >= context_.limits.write_high_watermark_bytes;
+}
+
+ErrorKind Exchange::send_anyway(std::string_view bytes) {
+    if (auto bad = before_send(); bad != ErrorKind::ok) return bad;
+    if (answer_ != AnswerSide::open) return ErrorKind::state;
+    const ErrorKind result = driver_->drive_send(*this, nullptr, bytes);
+    if (result == ErrorKind::ok) body_sent_ += bytes.size();
+    return result;
 }
 
 // -- senders on other threads ---------------------------------------------------------------------

@@ -48,6 +48,7 @@ class ConnectionContext;
 class PinnedExchange;
 class RequestJudgement;
 struct Coding;
+class Stage;
 
 /// Flags of respond and send.
 struct SendFlags {
@@ -123,6 +124,32 @@ protected:
     ~ExchangeDriver() = default;
 };
 
+/// What stands between an exchange and its user once the exchange became more than a request and
+/// an answer: a WebSocket, an event stream. It is called in the user's place, calls the user
+/// (Exchange::user()) in turn, and lives until the exchange is freed.
+class Stage : public ExchangeUser {
+public:
+    enum class Kind : std::uint8_t { websocket, event_stream };
+    explicit Stage(Kind which) noexcept : kind(which) {}
+    Stage(const Stage&) = delete;
+    Stage& operator=(const Stage&) = delete;
+    virtual ~Stage() = default;
+    /// The user lets go of the exchange, which may not be over. The last call.
+    virtual void on_release(Exchange& exchange) = 0;
+    /// As Exchange::wake_stage() asked for.
+    virtual void on_wake(Exchange& exchange) = 0;
+    /// The connection wants to end. True: so will this, soon and by itself.
+    virtual bool on_going_away(Exchange& exchange) = 0;
+
+    const Kind kind;
+    /// Whatever else depends on the exchange being there: ends with it, before the user is told.
+    class Dependent {
+    public:
+        virtual ~Dependent() = default;
+    };
+    std::unique_ptr<Dependent> subscriptions;
+};
+
 /// An exchange's place among those of its context.
 struct ExchangeNode : ListNode {};
 
@@ -187,11 +214,31 @@ public:
     /// Any thread that has the id pinned: the head was moved to memory of the exchange's own, and
     /// head() and, behind on_body_end, trailers() may be read.
     bool head_settled() const noexcept { return settled_.load(std::memory_order_acquire); }
-    ExchangeUser& user() const noexcept { return *user_; }
+    /// Whom the dispatcher chose, whatever stands before it now. Any thread.
+    ExchangeUser& user() const noexcept { return *owner_; }
+
+    // -- for stages ------------------------------------------------------------------------------
+    /// From here on `stage` is called in the user's place. There is none yet.
+    void set_stage(std::unique_ptr<Stage> stage) noexcept;
+    Stage* stage() const noexcept { return stage_.get(); }
+    ConnectionContext& context() const noexcept { return context_; }
+    /// Has on_wake called at the end of the pass, as every call to a user: outside of any other.
+    void wake_stage();
+    /// What a send would be answered now; `again` counts as one that was refused.
+    ErrorKind may_send();
+    /// send() without the watermark check, for what may_send() allowed or what cannot wait.
+    ErrorKind send_anyway(std::string_view bytes);
+    ErrorKind send_anyway(Chain& bytes) { return send_accepted(bytes, {}); }
+    /// A send would be refused; nothing follows from asking.
+    bool over_watermark() noexcept;
+    /// Bytes that accept_remote() counted have arrived.
+    void arrived(std::uint64_t bytes) noexcept {
+        arriving_.fetch_sub(bytes, std::memory_order_release);
+    }
 
     // -- for the dispatcher -----------------------------------------------------------------------
     void set_user(ExchangeUser& user, std::uint32_t route = 0) noexcept {
-        user_ = &user;
+        user_ = owner_ = &user;
         route_ = route;
     }
     /// Answers 503 with Retry-After and releases: the handlers are busy. Counted as refused.
@@ -227,6 +274,8 @@ public:
     void fail(ErrorKind why);
     /// The driver lets go: it will never be called again. May free the exchange.
     void detach() noexcept;
+    /// The connection wants to end: true when this exchange will, soon and by itself.
+    bool going_away() { return stage_ != nullptr && !released_ && stage_->on_going_away(*this); }
 
     bool released() const noexcept { return released_; }
     bool request_ended() const noexcept { return request_ended_; }
@@ -286,8 +335,10 @@ private:
     std::uint64_t id_ = 0;
     ConnectionContext& context_;
     ExchangeDriver* driver_; // nullptr once the driver let go; or coding_'s, before it
-    ExchangeUser* user_ = nullptr;
+    ExchangeUser* user_ = nullptr;  // who is called: the owner, or the stage
     Coding* coding_ = nullptr;                            // of few: see coding.hpp
+    ExchangeUser* owner_ = nullptr; // whom the dispatcher chose
+    std::unique_ptr<Stage> stage_;
     const http::HeadView* head_ = &http::OwnedHead::none; // lent, then owned_head_'s
     http::OwnedHead owned_head_;
     http::OwnedHead trailers_;
@@ -316,6 +367,7 @@ private:
     bool released_ = false;
     bool closed_ = false;
     bool finished_reported_ = false;
+    bool wake_wanted_ = false;
     ErrorKind close_reason_ = ErrorKind::ok;
 };
 

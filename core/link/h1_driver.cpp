@@ -73,6 +73,7 @@ void H1Driver::drain() noexcept {
 }
 
 void H1Driver::hurry() noexcept {
+    if (exchange_ != nullptr && exchange_->going_away()) return;
     if (phase_ == Phase::tunnel) {
         linger();
     } else if (waits_for_request()) {

@@ -43,6 +43,10 @@ struct Metrics {
     std::uint64_t h2_calmed = 0;      // ended because the peer sent too much that does no work
     std::uint64_t h2_stalls = 0;      // streams reset because the peer's window stayed shut
     std::array<std::uint64_t, h2::glitch_count> h2_glitches{}; // by h2::Glitch
+    std::uint64_t websockets_open = 0;
+    std::uint64_t websocket_messages_received = 0;
+    std::uint64_t websocket_messages_sent = 0;
+    std::uint64_t topic_messages_dropped = 0;
     std::uint64_t pool_threads = 0;   // that the pool for handlers may have; 0: there is none
     std::uint64_t pool_busy = 0;      // of them run a handler
     std::uint64_t pool_queued = 0;    // requests that wait for a thread

@@ -345,6 +345,10 @@ Metrics Server::metrics() const {
         for (std::size_t i = 0; i < sum.h2_glitches.size(); ++i) {
             sum.h2_glitches[i] += counters.h2_glitches[i].get();
         }
+        sum.websockets_open += counters.websockets_open.get();
+        sum.websocket_messages_received += counters.websocket_messages_received.get();
+        sum.websocket_messages_sent += counters.websocket_messages_sent.get();
+        sum.topic_messages_dropped += counters.topic_messages_dropped.get();
         for (std::size_t i = 0; i < share->latency.size(); ++i) {
             const std::uint64_t count = share->latency[i].get();
             sum.latency.counts[i] += count;

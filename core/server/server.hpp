@@ -15,6 +15,7 @@
 #include "core/link/coder.hpp"
 #include "core/link/exchange.hpp"
 #include "core/link/layer.hpp"
+#include "core/link/websocket_settings.hpp"
 #include "core/runtime/runtime.hpp"
 #include "core/server/metrics.hpp"
 #include "core/sys/address.hpp"
@@ -41,6 +42,7 @@ struct ServerOptions {
     bool h2 = true; // HTTP/2 to who wants it: by ALPN, or by its preface in clear text
     /// Its bounds of encoders and decoders are those of `limits`.
     link::CodingOptions coding;
+    link::WebSocketSettings websocket;
     Execution execution = Execution::inline_;
     std::uint32_t pool_threads = 8;       // they start when they are first needed
     std::uint32_t pool_queue_max = 1'000; // requests that wait for one. 503 with Retry-After

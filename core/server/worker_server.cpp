@@ -53,6 +53,7 @@ WorkerServer::WorkerServer(runtime::Worker& worker, std::shared_ptr<Server::Stat
     context_->h2_enabled = HC_WITH_HTTP2 != 0 && options.h2;
     context_->keeps_heads = options.access_log;
     context_->retry_after_s = options.limits.retry_after_s;
+    context_->websocket_settings = &options.websocket;
     const auto workers = static_cast<std::uint32_t>(state_->shares.size());
     context_->handshakes_max = (options.limits.tls_handshakes_max + workers - 1) / workers;
     const auto share = [workers](std::uint32_t of_all) { return (of_all + workers - 1) / workers; };

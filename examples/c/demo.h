@@ -66,6 +66,7 @@ handler serve_index, serve_hello, serve_status, serve_headers, serve_metrics; /*
 handler serve_echo, serve_upload, serve_trailers;                             /* demo_transfer.c */
 handler serve_bytes, serve_stream;                                            /* demo_make.c */
 handler serve_slow;                                                           /* demo_slow.c */
+handler serve_ws_echo;                                                        /* demo_ws.c */
 handler serve_files;                                                          /* demo_files.c */
 
 /* Before the first request: makes what /bytes sends. */

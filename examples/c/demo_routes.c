@@ -19,6 +19,7 @@ static const struct {
     {NULL, "/headers", serve_headers, 0},
     {NULL, "/trailers", serve_trailers, 0},
     {"GET", "/metrics", serve_metrics, 0},
+    {NULL, "/ws/echo", serve_ws_echo, 0}, /* CONNECT, over HTTP/2 */
     {"GET", "/files/{path...}", serve_files, 1},
 };
 

@@ -90,7 +90,8 @@ HC_API hc_status hc_version_info(const char** json, size_t* n);
 
 /* 1 when this build has the feature, 0 when it does not or does not know the name (or name is
  * NULL). Names: "h1", "unix" (Unix-domain sockets), "proxy_protocol", "send_file", "inline",
- * "queue", "driven", "pool" ("server.execution"), "gzip", "br", "zstd" (content codings). */
+ * "queue", "driven", "pool" ("server.execution"), "tls", "h2", "websocket", "sse", "gzip", "br",
+ * "zstd" (content codings). */
 HC_API int32_t hc_has_feature(const char* name);
 
 /* ---- statuses -------------------------------------------------------------------------------- */
@@ -388,7 +389,7 @@ typedef struct hc_event {
     uint64_t token;  /* as given to the call that it answers, else 0 */
     int32_t status;  /* HC_OK or HC_E_* */
     uint32_t n;      /* a number, by type */
-    uint64_t data;   /* HC_EV_BODY: an address; else a number */
+    uint64_t data;   /* BODY, WS_MESSAGE, WS_CLOSED: an address; else a number */
     uint64_t aux[3]; /* numbers, by type; 0 where the table is silent */
 } hc_event;
 
@@ -402,6 +403,8 @@ typedef struct hc_event {
  * HC_EV_WRITABLE  exchange  0        0         0
  * HC_EV_SENT      exchange  send's   0         0        status: HC_OK; HC_E_CLOSED: not sent
  * HC_EV_CLOSED    exchange  0        0         0        status: why
+ * HC_EV_WS_MESSAGE exchange 0        bytes     address  aux[0] HC_WS_TEXT or HC_WS_BINARY
+ * HC_EV_WS_CLOSED exchange  0        bytes     address  aux[0] a close code; aux[1] 1: clean
  * HC_EV_TIMER     op        timer's  0         0        status: HC_OK; HC_E_CLOSED: too late
  * HC_EV_JOB       op        job's    0         0        status: HC_OK; HC_E_CLOSED: never ran
  * HC_EV_STOPPED   0         stop's   0         0
@@ -417,6 +420,11 @@ typedef struct hc_event {
  * SENT       Bytes lent with HC_NOCOPY, or the file of hc_send_file, are yours again. Exactly one
  *            for each call that lent and answered HC_OK; it also comes after CLOSED and after
  *            hc_release.
+ * WS_MESSAGE A whole message of a WebSocket, within the credit of hc_recv; see hc_ws_accept.
+ * WS_CLOSED  No more messages come, and none can be sent. n bytes at data are the reason, valid as
+ *            a message is, with a queue until hc_release. The code is the peer's; 1005 when it gave
+ *            none; 1006 when the connection was lost; when it broke the rules, the one it was sent.
+ *            Clean: both ends sent their Close. Exactly one before CLOSED.
  * TIMER, JOB HC_E_CLOSED means that the runtime was stopped before the timer was due, or before
  *            the job had begun.
  * CLOSED     The end of an exchange: HC_OK when the answer was handed to the kernel whole and the
@@ -438,6 +446,8 @@ typedef struct hc_event {
 #define HC_EV_STOPPED 9u
 #define HC_EV_DRAINED 10u
 #define HC_EV_WAKE 11u
+#define HC_EV_WS_MESSAGE 12u
+#define HC_EV_WS_CLOSED 13u
 #define HC_EV_CERT_NEEDED 20u
 
 #define HC_EVF_ACME 0x2u /* HC_EV_CERT_NEEDED: the client offers "acme-tls/1" (RFC 8737) */
@@ -851,6 +861,61 @@ HC_API hc_status hc_send_sse(hc_exchange exchange, const char* event, const char
  * answered already). */
 HC_API hc_status hc_upgrade(hc_exchange exchange, int32_t status, const hc_header* headers,
                             size_t nheaders);
+
+/* ---- WebSocket (RFC 6455; RFC 7692)
+ *
+ * A request for one comes like any other, and is opened by hc_ws_accept. From there on
+ *   - messages come whole, as HC_EV_WS_MESSAGE. hc_recv permits bytes of messages: one is delivered
+ *     while any credit is left, though it be larger; what it takes beyond is missing later. Given
+ *     to a queue, messages are held until hc_consume(n) gives their bytes back, with 0 for an empty
+ *     one; as with a body, no more are read when too much is held. A message is no larger than
+ *     "limits.ws_message_bytes_max", else the peer is closed with 1009.
+ *   - hc_ws_send and hc_ws_close are what sends; HC_EV_WRITABLE and HC_EV_SENT mean what they mean
+ *     for hc_send, which answers HC_E_STATE here, as hc_send_file, hc_send_sse, hc_finish do.
+ *   - pings are answered, silent peers are pinged and given up ("limits.ws_ping_interval_ms",
+ *     "limits.ws_pong_timeout_ms"), a peer that breaks the rules is told which by its close code,
+ *     and messages are compressed when both want it ("ws.deflate"), all without the program.
+ *   - it ends by HC_EV_WS_CLOSED, then by HC_EV_CLOSED: HC_OK when both ends sent their Close,
+ *     HC_E_RESET, HC_E_TIMEOUT or HC_E_PROTOCOL when not. hc_release ends it at once, with 1001.
+ */
+
+/* hc_ws_send's opcode and HC_EV_WS_MESSAGE's aux[0]. */
+#define HC_WS_TEXT 1
+#define HC_WS_BINARY 2
+#define HC_WS_PING 9
+
+/* Answers a request for a WebSocket: it becomes one.
+ *   subprotocol  zero-terminated, one of those that the request offers (Sec-WebSocket-Protocol);
+ *                NULL or "" for none
+ *   headers      nheaders more fields of the answer, none of them Sec-WebSocket-*
+ * Errors, of which hc_ws_refuse makes the right answer: HC_E_UNSUPPORTED (it asks for none, or for
+ * another version than 13, or this build has none), HC_E_PROTOCOL (it asks against the rules),
+ * HC_E_PERMISSION (its Origin is not one of "ws.origins"). Others: HC_E_INVALID (the subprotocol
+ * was not offered; a field), HC_E_STATE (answered already), HC_E_AGAIN (as hc_head_get). */
+HC_API hc_status hc_ws_accept(hc_exchange exchange, const char* subprotocol,
+                              const hc_header* headers, size_t nheaders);
+
+/* Answers a request that hc_ws_accept did not take, for the reason `why` that it gave: 426 (with
+ * Sec-WebSocket-Version), 400 or 403; for any other, 400. The answer ends with it.
+ *   flags  HC_RELEASE: releases the exchange when the call succeeds
+ * Errors: as hc_respond. */
+HC_API hc_status hc_ws_refuse(hc_exchange exchange, hc_status why, uint32_t flags);
+
+/* Sends a message, or a ping of at most 125 bytes. Text has to be UTF-8, which is not checked. All
+ * or nothing, as hc_send.
+ *   flags  HC_NOCOPY, as hc_send
+ * Errors: HC_E_AGAIN; HC_E_CLOSED (a Close was sent or received); HC_E_STATE (not a WebSocket);
+ * HC_E_INVALID (opcode, flags, a long ping). */
+HC_API hc_status hc_ws_send(hc_exchange exchange, int32_t opcode, const void* bytes, size_t n,
+                            uint32_t flags, uint64_t token);
+
+/* Sends a Close, behind what was sent before it. Messages come until the peer's Close, for which
+ * "limits.ws_close_timeout_ms" are allowed; those without credit are dropped.
+ *   code       1000 to 1003, 1007 to 1014, 3000 to 4999 (RFC 6455, section 7.4); or 0: none
+ *   reason, n  UTF-8, at most 123 bytes, and none without a code
+ * Errors: HC_E_INVALID; HC_E_CLOSED (a Close was sent or received); HC_E_STATE (not a
+ * WebSocket). */
+HC_API hc_status hc_ws_close(hc_exchange exchange, uint16_t code, const char* reason, size_t n);
 
 /* Ends the answer, with trailer fields when it is chunked (RFC 9110, section 6.5; else they are
  * dropped). Errors: HC_E_STATE (before hc_respond; ended already; fewer bytes than announced were
