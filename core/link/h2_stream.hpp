@@ -63,10 +63,10 @@ private:
     std::uint64_t end_at_ = 0;     // where its last byte stands in the connection's output
     std::uint64_t announced_ = 0;  // by the request's Content-Length
     Instant unwanted_at_ = Instant::never(); // since when nobody wants the rest of the request
-    Instant input_at_;             // the last arrival that counts for a timeout
-    bool request_read_ = false;    // its end has come
-    bool discarding_ = false;      // bytes of its body were dropped
-    bool length_known_ = false;    // the answer has a Content-Length
+    Instant input_at_;                       // the last arrival that counts for a timeout
+    bool request_read_ = false;              // its end has come
+    bool discarding_ = false;                // bytes of its body were dropped
+    bool length_known_ = false;              // the answer has a Content-Length
     bool body_suppressed_ = false;
     bool answered_ = false; // the answer is complete (maybe not sent)
     bool connect_ = false;  // the request is CONNECT

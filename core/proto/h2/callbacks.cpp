@@ -154,8 +154,8 @@ int Session::Callbacks::frame_received(nghttp2_session* session, const nghttp2_f
 }
 
 /// A frame that nghttp2 answers with a reset of its stream or with the end of the connection.
-int Session::Callbacks::invalid_frame(nghttp2_session* session, const nghttp2_frame* frame, int error,
-                                      void* user) {
+int Session::Callbacks::invalid_frame(nghttp2_session* session, const nghttp2_frame* frame,
+                                      int error, void* user) {
     Session& self = self_of(user);
     if (frame->hd.type == NGHTTP2_HEADERS) self.drop_head();
     // Where there is a stream it is counted when the reset goes (stream_closed).

@@ -118,7 +118,8 @@ bool Session::receive(std::string_view slice, Instant now) {
 
 /// Every frame is seen here first: those that do no work are counted. False ends the connection.
 bool Session::look_at(const FrameHead& frame) noexcept {
-    constexpr std::size_t work_min = 256; // DATA with so many bytes is work that a peer has paid for
+    constexpr std::size_t work_min =
+        256; // DATA with so many bytes is work that a peer has paid for
     const bool ack = (frame.flags & NGHTTP2_FLAG_ACK) != 0;
     switch (frame.type) {
     case NGHTTP2_DATA:
@@ -131,9 +132,7 @@ bool Session::look_at(const FrameHead& frame) noexcept {
         if (frame.size == 0) count(Glitch::empty);
         if (leaving_) count(Glitch::ignored);
         break;
-    case NGHTTP2_CONTINUATION:
-        count(frame.size == 0 ? Glitch::empty : Glitch::continuation);
-        break;
+    case NGHTTP2_CONTINUATION: count(frame.size == 0 ? Glitch::empty : Glitch::continuation); break;
     case NGHTTP2_SETTINGS:
         if (!ack && introduced_) count(Glitch::settings);
         break;
@@ -240,8 +239,9 @@ void Session::write_reset(std::int32_t stream, Code code) {
     const auto byte = [](std::uint32_t value, int shift) {
         return static_cast<char>(value >> shift & 0xff);
     };
-    const char frame[] = {0, 0, 4, NGHTTP2_RST_STREAM, 0, byte(id, 24), byte(id, 16), byte(id, 8),
-                          byte(id, 0), 0, 0, 0, static_cast<char>(code)};
+    const char frame[] = {
+        0, 0, 4, NGHTTP2_RST_STREAM,     0, byte(id, 24), byte(id, 16), byte(id, 8), byte(id, 0),
+        0, 0, 0, static_cast<char>(code)};
     party_.write({frame, sizeof frame});
 }
 

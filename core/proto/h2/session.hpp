@@ -220,9 +220,9 @@ private:
     Duration round_trip_ = Duration::zero(); // zero: not known
     std::int32_t window_updates_ = 0;        // that what was sent gives reason for
     bool in_pull_ = false;
-    std::int32_t reset_ = 0;  // the stream that the peer has reset last
+    std::int32_t reset_ = 0;     // the stream that the peer has reset last
     std::int32_t overflown_ = 0; // the stream whose window the peer has made too large
-    bool leaving_ = false; // no more streams are accepted
+    bool leaving_ = false;       // no more streams are accepted
     bool introduced_ = false;
     bool failed_ = false;
     bool broken_ = false; // memory ran out in the middle of something
