@@ -134,7 +134,7 @@ bool Session::look_at(const FrameHead& frame) noexcept {
         break;
     case NGHTTP2_CONTINUATION: count(frame.size == 0 ? Glitch::empty : Glitch::continuation); break;
     case NGHTTP2_SETTINGS:
-        if (!ack && introduced_) count(Glitch::settings);
+        if (!ack && std::exchange(settings_seen_, true)) count(Glitch::settings);
         break;
     case NGHTTP2_PING:
         if (!ack) count(Glitch::ping);

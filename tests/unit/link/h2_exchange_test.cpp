@@ -140,14 +140,18 @@ TEST(H2Exchange, TheConnectionsWindowStaysShutWhileHandlersHoldTooMuch) {
 
 TEST(H2Exchange, WindowsGrowWithUse) {
     H2House house;
+    house.script.on_end = [](Exchange& exchange, Record&) {
+        EXPECT_EQ(exchange.respond(200, {}, "", {.fin = true}), ErrorKind::ok);
+    };
     H2Peer peer(house);
+    ASSERT_TRUE(house.until([&] { return !peer.got().settings_got.empty(); }, 1s));
     peer.send(h2::frame(h2::settings, h2::ack, 0) + h2::request(1, h2::post("/"), h2::none));
     house.turn_for(1ms);
     std::uint64_t sent = 0;
     const auto room = [&] { return 65'535 + peer.got().windows[1] - sent; };
     const auto connection_room = [&] { return 65'535 + peer.got().windows[0] - sent; };
     std::uint64_t largest = 0;
-    for (int i = 0; i < 2'000 && sent < 40'000'000; ++i) {
+    for (int i = 0; i < 20'000 && sent < 40'000'000; ++i) {
         while (std::min(room(), connection_room()) >= 16'000) {
             peer.send(h2::frame(h2::data, h2::none, 1, std::string(16'000, 'a')));
             sent += 16'000;
