@@ -26,7 +26,7 @@ Bridge::~Bridge() {
 const hc_head& Bridge::head_of(const link::Exchange& exchange) {
     if (HeadTable* there = head_.load(std::memory_order_acquire)) return there->head();
     auto made = std::make_unique<HeadTable>();
-    made->build(exchange, peer, local);
+    made->build(exchange, ends);
     return settle(head_, std::move(made)).head();
 }
 

@@ -72,8 +72,7 @@ public:
     const std::shared_ptr<Lane> lane; // its place on the pool, when it is handled there
     /// All calls are expected from other threads, so that the marks tell how far the answer is.
     const bool tracked = false;
-    link::Endpoint peer; // written before others can see the bridge
-    link::Endpoint local;
+    Ends ends; // written before others can see the bridge
 
 private:
     std::atomic<HeadTable*> head_{nullptr};

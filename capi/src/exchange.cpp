@@ -57,8 +57,7 @@ CallbackFrame* frame_of(hc_exchange id) noexcept {
 Bridge& bridge_here(link::Exchange& exchange) {
     if (Bridge* there = bridge_of(exchange)) return *there;
     auto made = std::make_unique<Bridge>();
-    made->peer = link::Endpoint::of(exchange.peer());
-    made->local = link::Endpoint::of(exchange.local());
+    made->ends = Ends::of(exchange);
     return settle_bridge(exchange, std::move(made));
 }
 
@@ -69,8 +68,7 @@ hc_status head_here(link::Exchange& exchange, const hc_head** head) {
         return HC_OK;
     }
     if (!frame->built) {
-        frame->scratch->build(exchange, link::Endpoint::of(exchange.peer()),
-                              link::Endpoint::of(exchange.local()));
+        frame->scratch->build(exchange, Ends::of(exchange));
         frame->built = true;
     }
     *head = &frame->scratch->head();
@@ -132,6 +130,26 @@ hc_status hc_trailers_get(hc_exchange exchange, const hc_header** trailers, size
                 }
                 return HC_OK;
             });
+    });
+}
+
+hc_status hc_tls_chain_get(hc_exchange exchange, uint32_t index, const void** der, size_t* n) {
+    return barrier([&]() -> hc_status {
+        if (der == nullptr || n == nullptr) return HC_E_INVALID;
+        *der = nullptr;
+        *n = 0;
+        const auto give = [&](const Bridge& bridge) -> hc_status {
+            const hc::link::Security* security = bridge.ends.security.get();
+            if (security == nullptr || index >= security->peer_chain.size()) {
+                return HC_E_NOT_FOUND;
+            }
+            *der = security->peer_chain[index].data();
+            *n = security->peer_chain[index].size();
+            return HC_OK;
+        };
+        return on_exchange(
+            exchange, [&](Exchange& here) { return give(bridge_here(here)); },
+            [&](const Away& away) { return give(make_bridge(away.exchange())); });
     });
 }
 

@@ -57,8 +57,26 @@ void FieldTable::build(const http::HeadView& head, std::size_t more) {
     }
 }
 
-void HeadTable::build(const link::Exchange& exchange, const link::Endpoint& peer,
-                      const link::Endpoint& local) {
+Ends Ends::of(const link::Exchange& exchange) {
+    return {.peer = link::Endpoint::of(exchange.peer()),
+            .local = link::Endpoint::of(exchange.local()),
+            .security = exchange.security()};
+}
+
+void HeadTable::show(const link::Security& security) noexcept {
+    head_.tls_version = str(security.version);
+    head_.tls_cipher = str(security.cipher);
+    head_.tls_group = str(security.group);
+    head_.tls_server_name = str(security.server_name);
+    head_.tls_protocol = str(security.protocol);
+    head_.ntls_chain = static_cast<std::uint32_t>(security.peer_chain.size());
+    if (security.resumed) head_.flags |= HC_HEADF_TLS_RESUMED;
+}
+
+void HeadTable::build(const link::Exchange& exchange, const Ends& ends) {
+    // Of an earlier use: what is not set below is empty.
+    if (security_ != nullptr) head_ = {};
+    security_ = ends.security;
     const http::HeadView& source = exchange.head();
     const http::RouteMatch& match = exchange.match();
     fields_.build(source, match.param_count);
@@ -79,13 +97,14 @@ void HeadTable::build(const link::Exchange& exchange, const link::Endpoint& peer
     head_.path = str(path);
     head_.query = str(source.text(source.query));
     head_.protocol = str(source.text(source.protocol));
-    head_.peer = {peer_, write_endpoint(peer, peer_)};
+    head_.peer = {peer_, write_endpoint(ends.peer, peer_)};
     head_.headers = fields_.data();
-    head_.local = {local_, write_endpoint(local, local_)};
+    head_.local = {local_, write_endpoint(ends.local, local_)};
     head_.target = str(source.text(source.target));
     head_.params = fields_.rest();
     head_.nparams = match.param_count;
     head_.method_token = static_cast<std::uint32_t>(source.method);
+    if (security_ != nullptr) show(*security_);
 }
 
 std::size_t write_endpoint(const link::Endpoint& endpoint, std::span<char> out) {

@@ -28,18 +28,30 @@ private:
     std::uint32_t size_ = 0;
 };
 
+/// Both ends of an exchange's connection, as they were when this was made.
+struct Ends {
+    link::Endpoint peer;
+    link::Endpoint local;
+    std::shared_ptr<const link::Security> security; // nullptr without TLS
+
+    /// On the worker.
+    static Ends of(const link::Exchange& exchange);
+};
+
 /// An hc_head and everything it points to but the received bytes.
 class HeadTable {
 public:
     /// Any thread that may read the exchange's head. Memory of an earlier use is used again.
-    void build(const link::Exchange& exchange, const link::Endpoint& peer,
-               const link::Endpoint& local);
+    void build(const link::Exchange& exchange, const Ends& ends);
     const hc_head& head() const noexcept { return head_; }
 
 private:
     static constexpr std::size_t endpoint_bytes =
         80; // "[ffff:...:255.255.255.255%4294967295]:65535"
+    void show(const link::Security& security) noexcept;
+
     hc_head head_{};
+    std::shared_ptr<const link::Security> security_;
     FieldTable fields_;
     char peer_[endpoint_bytes];
     char local_[endpoint_bytes];

@@ -15,7 +15,9 @@ struct Operations::TimerOperation : Operations::Operation {
         TimerOperation& operation;
     };
 
-    explicit TimerOperation(Operations& of) : in_wheel(*this), operations(of) { timer = true; }
+    explicit TimerOperation(Operations& of) : in_wheel(*this), operations(of) {
+        kind = Kind::timer;
+    }
 
     InWheel in_wheel;
     Operations& operations; // ends after the last worker, and so after every wheel
@@ -96,7 +98,7 @@ bool Operations::leave(std::uint64_t id) {
 
 void Operations::report(const Operation& operation, hc_status status) {
     hc_event event{};
-    event.type = operation.timer ? HC_EV_TIMER : HC_EV_JOB;
+    event.type = operation.kind == Kind::timer ? HC_EV_TIMER : HC_EV_JOB;
     event.obj = operation.id;
     event.token = operation.token;
     event.status = status;
@@ -151,7 +153,7 @@ void Operations::drop_timers() {
             const std::lock_guard lock(mutex_);
             Operation* found = nullptr;
             alive_.for_each([&](Operation& o) {
-                if (o.timer && found == nullptr) found = &o;
+                if (o.kind == Kind::timer && found == nullptr) found = &o;
             });
             if (found == nullptr) return;
             leave(found->id);
@@ -252,7 +254,7 @@ void Operations::when_idle(std::move_only_function<void()> call) {
     call();
 }
 
-// -- both -----------------------------------------------------------------------------------------
+// -- all ------------------------------------------------------------------------------------------
 
 ErrorKind Operations::cancel(std::uint64_t id) {
     std::unique_ptr<Operation> job;
@@ -262,14 +264,15 @@ ErrorKind Operations::cancel(std::uint64_t id) {
         auto* operation = static_cast<Operation*>(slots_->find(id));
         if (operation == nullptr) return ErrorKind::gone;
         if (operation->running) return ErrorKind::state;
-        if (operation->timer) {
+        if (operation->kind == Kind::timer) {
             leave(id);
             timer.reset(static_cast<TimerOperation*>(operation));
-        } else {
+        } else if (operation->kind == Kind::job) {
             leave(id);
             job.reset(operation);
         }
     }
+    if (timer == nullptr && job == nullptr) return answer(id, std::nullopt);
     if (timer == nullptr) return ErrorKind::ok;
     auto worker = runtime::WorkerRef::of(timer->seat);
     if (!worker) return ErrorKind::ok; // no wheel any more

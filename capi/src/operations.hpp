@@ -1,5 +1,6 @@
-// Operations: timers and blocking jobs. Each ends exactly once, by its event or by a cancel that
-// answered "ok"; which of the two is decided under one lock, by who takes its id out of the table.
+// Operations: timers, blocking jobs and inquiries for certificates. Each ends exactly once, by its
+// event or by a cancel that answered "ok"; which of the two is decided under one lock, by who takes
+// its id out of the table.
 //
 //   timer  waiting --(due)--------> fired      event ok
 //                  `-(cancel)-----> cancelled  no event; its worker unlinks it from its wheel later
@@ -7,6 +8,9 @@
 //   job    queued --(a thread)----> running --> done   event ok
 //                  `-(cancel)-----> cancelled  no event; the pool drops it when its turn comes
 //                  `-(stop)-------> dropped    event closed
+//   inquiry (its event comes first)
+//          asked -(answer, cancel)-> answered, and its worker is told
+//             `--(handshake's end)-> withdrawn
 #pragma once
 
 #include <httpcore/httpcore.h>
@@ -16,9 +20,11 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "core/base/intrusive_list.hpp"
 #include "core/base/slot_table.hpp"
+#include "core/link/certificate_source.hpp"
 #include "core/runtime/blocking_pool.hpp"
 #include "core/runtime/timer_wheel.hpp"
 #include "core/runtime/worker.hpp"
@@ -45,6 +51,14 @@ public:
                         void* arg, std::uint64_t token, std::uint64_t* id);
     ErrorKind cancel(std::uint64_t id);
 
+    /// On the waiter's worker: puts HC_EV_CERT_NEEDED into the queue and gives the inquiry's id, 0
+    /// when there is no room for it.
+    std::uint64_t ask(std::shared_ptr<QueueCore> queue, link::CertificateWaiter& waiter);
+    /// On that worker: the waiter is no more.
+    void withdraw(std::uint64_t id);
+    /// Any thread, once for an inquiry: `gone` for any other id. No credentials: refused.
+    ErrorKind answer(std::uint64_t id, std::optional<tls::Credentials> credentials);
+
     /// Takes no more operations.
     void close();
     /// After close(), when no worker runs any more: timers that wait end with `closed`.
@@ -53,17 +67,20 @@ public:
     void when_idle(std::move_only_function<void()> call);
 
 private:
+    enum class Kind : std::uint8_t { timer, job, inquiry };
     struct Operation : ListNode {
         std::uint64_t id = 0;
         std::uint64_t token = 0;
         std::shared_ptr<QueueCore> queue;
-        bool timer = false;
+        Kind kind = Kind::job;
         bool running = false; // jobs
         bool submitting = false;
         bool dropped = false;
     };
     struct TimerOperation;
+    struct Inquiry;
     struct JobTicket;
+    class Answer;
     class Arm;
     class Disarm;
 

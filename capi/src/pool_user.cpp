@@ -29,8 +29,7 @@ void PoolUser::on_request(link::Exchange& exchange, bool ended) {
     auto lane = std::make_shared<Lane>(std::static_pointer_cast<PoolUser>(shared_from_this()),
                                        request_event(exchange, ended));
     auto bridge = std::make_unique<Bridge>(lane);
-    bridge->peer = link::Endpoint::of(exchange.peer());
-    bridge->local = link::Endpoint::of(exchange.local());
+    bridge->ends = Ends::of(exchange);
     exchange.attachment.store(bridge.release(), std::memory_order_release);
     make_known(exchange);
     pool_->submit(std::move(lane));

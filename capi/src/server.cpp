@@ -75,7 +75,9 @@ hc_status hc_server_create(hc_runtime* runtime, const hc_config* config, hc_serv
         auto core = hc::server::Server::create(*self.core, std::move(options));
         if (!core) return fail_with(error, std::move(core.error()));
         self.shared->add_server(*core);
+        const bool h2 = (*core)->speaks_h2();
         *server = new hc_server(self, std::move(*core));
+        (*server)->tls.offer_h2(h2);
         return HC_OK;
     });
 }
@@ -142,14 +144,25 @@ hc_status hc_server_listen(hc_server* server, const hc_config* config, hc_error*
     return barrier(server, [&](hc_server& self) -> hc_status {
         if (config == nullptr || !config->is(Mark::config)) return HC_E_INVALID;
         hc::server::ListenOptions options = config->settings.listen;
-        auto layer = tls_layer(config->settings.tls, self.core->speaks_h2());
+        auto layer = self.tls.layer(config->settings.tls);
         if (!layer) return fail_with(error, std::move(layer.error()), "tls");
-        options.layer = std::move(*layer);
+        options.layer = *layer;
         const std::lock_guard lock(self.mutex);
         auto done = self.core->listen(options);
         if (!done) return fail_with(error, std::move(done.error()), options.address);
         self.listening = true;
+        self.tls.keep(*done, *layer);
         return HC_OK;
+    });
+}
+
+hc_status hc_server_reload_tls(hc_server* server, uint32_t listener, const hc_config* config,
+                               hc_error** error) {
+    if (error != nullptr) *error = nullptr;
+    return barrier(server, [&](hc_server& self) -> hc_status {
+        if (config == nullptr || !config->is(Mark::config)) return HC_E_INVALID;
+        auto done = self.tls.reload(listener, config->settings.tls);
+        return done ? HC_OK : fail_with(error, std::move(done.error()), "tls");
     });
 }
 

@@ -8,6 +8,7 @@
 
 #include "capi/src/barrier.hpp"
 #include "capi/src/runtime.hpp"
+#include "capi/src/tls.hpp"
 #include "capi/src/users.hpp"
 #include "core/server/server.hpp"
 
@@ -20,6 +21,7 @@ struct hc_server final : hc::capi::Object {
 
     hc::capi::Ref<hc_runtime> runtime;
     std::shared_ptr<hc::server::Server> core;
+    hc::capi::TlsKeeper tls;
     std::mutex mutex; // for what follows
     bool listening = false;
     std::map<std::uint32_t, std::shared_ptr<hc::capi::QueueUser>> queues; // routes bound to queues

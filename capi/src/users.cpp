@@ -42,8 +42,7 @@ void QueueUser::on_request(link::Exchange& exchange, bool ended) {
         return;
     }
     auto bridge = std::make_unique<Bridge>(*queue, !shared_->driven());
-    bridge->peer = link::Endpoint::of(exchange.peer());
-    bridge->local = link::Endpoint::of(exchange.local());
+    bridge->ends = Ends::of(exchange);
     exchange.attachment.store(bridge.release(), std::memory_order_release);
     make_known(exchange);
     queue->emit(request_event(exchange, ended));

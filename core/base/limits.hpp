@@ -51,8 +51,7 @@ struct ConnectionLimits {
     /// From the end of the head to the end of the answer. 503 when nothing was answered, else
     /// close.
     std::uint32_t request_timeout_ms = 0;
-    /// From accept to the end of the TLS handshake. Close without a word. It has no option, since
-    /// no option makes a server speak TLS.
+    /// From accept to the end of the TLS handshake. Close without a word.
     std::uint32_t tls_handshake_timeout_ms = 10'000;
     /// After our last byte, waiting for the peer to close, so that it reads the answer. Close; what
     /// the system has taken by then it still delivers.
@@ -97,6 +96,8 @@ struct ServerLimits {
     std::uint32_t connections_max = 100'000;
     /// Connections open at once from one address (an IPv6 /64 counts as one); 0 for no limit. 503.
     std::uint32_t connections_per_peer_max = 0;
+    /// TLS handshakes under way at once. Close without a word.
+    std::uint32_t tls_handshakes_max = 10'000;
     /// Exchanges in the hands of handlers at once. 503 with Retry-After.
     std::uint32_t exchanges_max = 1'000'000;
     /// Connections accepted in one loop turn before the others get theirs.

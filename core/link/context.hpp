@@ -114,6 +114,8 @@ public:
     bool given_up = false;    // it has no connections any more, and ends with its last exchange
     bool keeps_heads = false; // finished() looks at the head, also of what was released at once
     std::uint32_t retry_after_s = 5;
+    std::uint32_t handshakes = 0; // of TLS, under way
+    std::uint32_t handshakes_max = UINT32_MAX;
     IntrusiveList<Connection, ConnectionNode> connections;
     IntrusiveList<Exchange, ExchangeNode> exchanges;
     h1::HeadScratch scratch;

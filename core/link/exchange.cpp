@@ -293,6 +293,10 @@ sys::Address Exchange::local() const {
     return driver_ == nullptr ? sys::Address{} : driver_->local();
 }
 
+std::shared_ptr<const Security> Exchange::security() const {
+    return driver_ == nullptr ? nullptr : driver_->security();
+}
+
 /// What every sending call asks first.
 ErrorKind Exchange::before_send() noexcept {
     if (released_) return ErrorKind::gone;

@@ -114,6 +114,7 @@ public:
     virtual std::uint64_t drive_queued(const Exchange&) const noexcept = 0;
     virtual const Endpoint& peer() const noexcept = 0;
     virtual sys::Address local() const = 0;
+    virtual std::shared_ptr<const Security> security() const = 0;
     virtual const ConnectionLimits& limits() const noexcept = 0;
 
 protected:
@@ -140,6 +141,8 @@ public:
     /// Empty once the exchange is closed: the driver is gone then.
     sys::Address peer() const;
     sys::Address local() const;
+    /// What TLS found out; nullptr without TLS, and once the exchange is closed.
+    std::shared_ptr<const Security> security() const;
     bool closed() const noexcept { return closed_; }
 
     ErrorKind respond(const Answer& answer);

@@ -71,6 +71,7 @@ private:
     std::uint64_t drive_queued(const Exchange& exchange) const noexcept override;
     const Endpoint& peer() const noexcept override { return transport_->peer(); }
     sys::Address local() const override { return transport_->local(); }
+    std::shared_ptr<const Security> security() const override { return transport_->security(); }
     const ConnectionLimits& limits() const noexcept override { return context_.limits; }
 
     void run_deferred() override;

@@ -243,6 +243,9 @@ void H2Driver::end_answer(H2Stream& stream, std::span<const http::Field> trailer
 const Endpoint& H2Stream::peer() const noexcept { return driver_.transport_->peer(); }
 sys::Address H2Stream::local() const { return driver_.transport_->local(); }
 const ConnectionLimits& H2Stream::limits() const noexcept { return driver_.context_.limits; }
+std::shared_ptr<const Security> H2Stream::security() const {
+    return driver_.transport_->security();
+}
 
 ErrorKind H2Stream::drive_respond(Exchange&, const Answer& answer) {
     return driver_.respond(*this, answer);

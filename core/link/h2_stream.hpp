@@ -45,6 +45,7 @@ private:
     const Endpoint& peer() const noexcept override;
     sys::Address local() const override;
     const ConnectionLimits& limits() const noexcept override;
+    std::shared_ptr<const Security> security() const override;
 
     void keep_output(Chain* lent, std::string_view bytes, bool last);
     bool body_is_unwanted() const noexcept;

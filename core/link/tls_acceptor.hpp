@@ -2,13 +2,17 @@
 // as a transport that is encrypted.
 //
 //   shaking --done--> handed on
+//      |  `--needs a certificate--> waiting --answer--> shaking
 //      |----failed--> parting (the peer is told, and its end is waited for) --> gone
 //      `----peer's end, time, drain--> gone
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
+#include <string>
 
+#include "core/link/certificate_source.hpp"
 #include "core/link/context.hpp"
 #include "core/link/layer.hpp"
 #include "core/link/tls_transport.hpp"
@@ -19,14 +23,17 @@ namespace hc::link {
 
 class TlsAcceptor final : public Connection,
                           private TransportUser,
+                          private CertificateWaiter,
                           private tls::Wire,
                           private runtime::Timer {
 public:
-    /// A handshake that fails, or takes longer than `tls_handshake_timeout_ms`, ends the connection
-    /// and nothing else.
+    /// A handshake that is one too many, that fails, or that takes longer than
+    /// `tls_handshake_timeout_ms` ends the connection and nothing else.
+    /// `source` may be nullptr when the TLS context never asks.
     static TlsAcceptor& start(ConnectionContext& context, const tls::Context& tls,
                               std::unique_ptr<Transport> lower, Layer::Next next,
-                              const void* listener);
+                              const void* listener,
+                              std::shared_ptr<CertificateSource> source = nullptr);
 
     void drain() noexcept override { end(false); }
     void hurry() noexcept override { end(false); }
@@ -37,24 +44,40 @@ public:
 
 private:
     TlsAcceptor(ConnectionContext& context, std::unique_ptr<Transport> lower, Layer::Next next,
-                const void* listener);
+                const void* listener, std::shared_ptr<CertificateSource> source);
+    // TransportUser
     void on_data(std::string_view slice) override;
     void on_end() override { end(false); }
     void on_written() override {}
     void on_closed(ErrorKind) override { end(false); }
+    // CertificateWaiter
+    std::string_view server_name() const noexcept override { return engine_->server_name(); }
+    bool offers_acme() const noexcept override { return engine_->offers_acme(); }
+    runtime::Worker& worker() const noexcept override { return context_.worker; }
+    void answer(tls::Credentials credentials) override;
+    void refuse() override;
+    // tls::Wire
     void send_ciphertext(std::string_view bytes) override { lower_->send(bytes); }
     static void on_timer(runtime::Timer& timer) noexcept;
+    void go_on();
+    void ask();
+    void resume();
     void hand_on();
     void part();
     void wait(std::uint32_t ms) noexcept;
     void end(bool reset) noexcept;
     void retire() noexcept;
+    void shaken() noexcept;
 
     ConnectionContext& context_;
     std::unique_ptr<Transport> lower_;
     std::optional<tls::Engine> engine_;
     const Layer::Next next_;
     const void* const listener_;
+    const std::shared_ptr<CertificateSource> source_;
+    std::uint64_t inquiry_ = 0; // while it waits for an answer
+    std::string held_;          // came before the answer
+    bool shaking_ = false;      // counted as a handshake under way
     bool parting_ = false;
     bool gone_ = false;
 };
@@ -62,16 +85,19 @@ private:
 /// TLS as a layer of a server's listener.
 class TlsLayer final : public Layer {
 public:
-    explicit TlsLayer(tls::Context context) noexcept : context_(std::move(context)) {}
+    /// `source`: asked for certificates when the context asks.
+    explicit TlsLayer(tls::Context context,
+                      std::shared_ptr<CertificateSource> source = nullptr) noexcept
+        : source_(std::move(source)), current_(std::move(context)) {}
     void start(ConnectionContext& context, std::unique_ptr<Transport> transport,
-               std::string_view rest, Next next, const void* listener) const override {
-        auto& acceptor =
-            TlsAcceptor::start(context, context_, std::move(transport), next, listener);
-        if (!rest.empty()) acceptor.feed(rest);
-    }
+               std::string_view rest, Next next, const void* listener) const override;
+    /// For the connections to come; those there are keep what they began with. Any thread.
+    void reload(tls::Context context);
 
 private:
-    const tls::Context context_;
+    const std::shared_ptr<CertificateSource> source_;
+    mutable std::mutex mutex_;
+    tls::Context current_;
 };
 
 } // namespace hc::link

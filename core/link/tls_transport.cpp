@@ -171,6 +171,20 @@ void TlsTransport::run_deferred() {
     if (!paused_ && !closed()) lower_->resume_reading();
 }
 
+std::shared_ptr<const Security> TlsTransport::security() const {
+    if (security_ == nullptr) {
+        security_ = std::make_shared<const Security>(
+            Security{.version = std::string(engine_.version()),
+                     .cipher = std::string(engine_.cipher()),
+                     .group = std::string(engine_.group()),
+                     .server_name = std::string(engine_.server_name()),
+                     .protocol = std::string(engine_.alpn()),
+                     .resumed = engine_.is_resumed(),
+                     .peer_chain = engine_.peer_chain()});
+    }
+    return security_;
+}
+
 // -- ends ----------------------------------------------------------------------------------------
 
 void TlsTransport::shutdown() noexcept {

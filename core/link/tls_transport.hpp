@@ -47,6 +47,7 @@ public:
     void set_peer(const Endpoint& peer) noexcept override { lower_->set_peer(peer); }
     sys::Address local() const override { return lower_->local(); }
     bool secure() const noexcept override { return true; }
+    std::shared_ptr<const Security> security() const override;
     runtime::Worker& worker() const noexcept override { return lower_->worker(); }
 
 private:
@@ -71,7 +72,8 @@ private:
     std::unique_ptr<Transport> lower_;
     tls::Engine engine_;
     TransportUser* user_ = nullptr;
-    Chain plain_;         // output that is not encrypted yet
+    Chain plain_;                                      // output that is not encrypted yet
+    mutable std::shared_ptr<const Security> security_; // once asked for
     std::string held_;    // ciphertext that came before reading was paused, while it is paused
     bool corked_ = false; // in a call from below, at the end of which output leaves
     bool paused_ = false;

@@ -15,10 +15,12 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <string_view>
 
 #include "core/base/chain.hpp"
 #include "core/base/error.hpp"
+#include "core/link/security.hpp"
 #include "core/runtime/worker.hpp"
 #include "core/sys/address.hpp"
 
@@ -85,6 +87,8 @@ public:
     virtual sys::Address local() const = 0;
     /// Nobody on the way can read or change what it carries.
     virtual bool secure() const noexcept { return false; }
+    /// The facts about that, made when they are first asked for; nullptr when it is not secure.
+    virtual std::shared_ptr<const Security> security() const { return nullptr; }
     virtual runtime::Worker& worker() const noexcept = 0;
 };
 

@@ -54,6 +54,7 @@ WorkerServer::WorkerServer(runtime::Worker& worker, std::shared_ptr<Server::Stat
     context_->keeps_heads = options.access_log;
     context_->retry_after_s = options.limits.retry_after_s;
     const auto workers = static_cast<std::uint32_t>(state_->shares.size());
+    context_->handshakes_max = (options.limits.tls_handshakes_max + workers - 1) / workers;
     exchanges_max_ = (options.limits.exchanges_max + workers - 1) / workers;
     state_->on_worker[worker.index()] = this;
 }

@@ -1,34 +1,23 @@
 #include "core/tls/context.hpp"
 
-#include <algorithm>
-#include <unordered_map>
 #include <utility>
 
-#include "core/base/ascii.hpp"
+#include "core/tls/context_state.hpp"
 #include "core/tls/credentials_state.hpp"
 
 namespace hc::tls {
-
-/// Where the certificates of a server are found by name. An SSL_CTX holds one certificate (of each
-/// kind of key), so there is one for each.
-struct Context::State {
-    bool server = false;
-    std::vector<ContextPtr> contexts; // at least one
-    std::string alpn;                 // as it is sent: each behind a byte that is its length
-    std::unordered_map<std::string, SSL_CTX*> by_name;
-
-    SSL_CTX* find(std::string_view name) const;
-};
-
-namespace {
 
 Error unusable(std::string_view what) {
     return noted_error(ErrorKind::invalid, Origin::user, what);
 }
 
+namespace {
+
 int number_of(Version version) noexcept {
     return version == Version::tls1_2 ? TLS1_2_VERSION : TLS1_3_VERSION;
 }
+
+} // namespace
 
 Result<std::string> wire_form(const std::vector<std::string>& protocols) {
     std::string all;
@@ -41,6 +30,8 @@ Result<std::string> wire_form(const std::vector<std::string>& protocols) {
     }
     return all;
 }
+
+namespace {
 
 Result<void> trust(SSL_CTX& context, std::string_view roots) {
     const StorePtr store(X509_STORE_new());
@@ -64,16 +55,25 @@ Result<void> trust(SSL_CTX& context, std::string_view roots) {
     return {};
 }
 
-Result<ContextPtr> make(const SSL_METHOD* method, const CommonSettings& settings) {
+/// The newest is the one to take up.
+int keep_session(SSL* ssl, SSL_SESSION* session) {
+    Context::State::session_of(ssl).reset(session);
+    return 1; // it is ours now
+}
+
+void log_key(const SSL* ssl, const char* line) { Context::State::of(ssl).key_log(line); }
+
+} // namespace
+
+Result<ContextPtr> make_context(const SSL_METHOD* method, const CommonSettings& settings,
+                                const Context::State& state) {
     ContextPtr made(SSL_CTX_new_ex(library(), nullptr, method));
     if (made == nullptr) return fail(unusable("making a TLS context"));
     SSL_CTX* context = made.get();
-    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-                                     SSL_OP_PRIORITIZE_CHACHA | SSL_OP_NO_TICKET);
+    SSL_CTX_set_options(context,
+                        SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_PRIORITIZE_CHACHA);
     // An idle connection owns no buffers.
     SSL_CTX_set_mode(context, SSL_MODE_RELEASE_BUFFERS);
-    SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_OFF);
-    SSL_CTX_set_num_tickets(context, 0);
     if (SSL_CTX_set_min_proto_version(context, number_of(settings.oldest)) != 1 ||
         SSL_CTX_set_max_proto_version(context, number_of(settings.newest)) != 1 ||
         settings.oldest > settings.newest) {
@@ -91,13 +91,13 @@ Result<ContextPtr> make(const SSL_METHOD* method, const CommonSettings& settings
     if (auto trusted = trust(*context, settings.roots); !trusted) {
         return fail(std::move(trusted.error()));
     }
+    SSL_CTX_set_app_data(context, const_cast<Context::State*>(&state));
+    if (state.key_log) SSL_CTX_set_keylog_callback(context, &log_key);
     return made;
 }
 
-} // namespace
-
-Result<void> Context::use(SSL_CTX& context, const Credentials& credentials) {
-    const auto& [chain, key, names] = *credentials.state_;
+Result<void> use(SSL_CTX& context, const Credentials& credentials) {
+    const auto& [chain, key, names] = credentials.state();
     if (SSL_CTX_use_certificate(&context, chain.front().get()) != 1) {
         return fail(unusable("the certificate"));
     }
@@ -110,71 +110,10 @@ Result<void> Context::use(SSL_CTX& context, const Credentials& credentials) {
     return {};
 }
 
-/// The context whose certificate is for this host: by its full name, or by a wildcard that stands
-/// for its first label (RFC 6125 section 6.4.3).
-SSL_CTX* Context::State::find(std::string_view host) const {
-    std::string name(host);
-    if (name.ends_with('.')) name.pop_back();
-    std::ranges::transform(name, name.begin(), ascii::lower);
-    if (const auto found = by_name.find(name); found != by_name.end()) return found->second;
-    const std::size_t dot = name.find('.');
-    if (dot == name.npos) return nullptr;
-    const auto found = by_name.find('*' + name.substr(dot));
-    return found == by_name.end() ? nullptr : found->second;
-}
-
-Result<Context> Context::server(const ServerSettings& settings) {
-    if (settings.credentials.empty()) {
-        return fail(user_error(ErrorKind::invalid, "a TLS server needs a certificate"));
-    }
-    auto state = std::make_shared<State>();
-    state->server = true;
-    auto alpn = wire_form(settings.alpn);
-    if (!alpn) return fail(std::move(alpn.error()));
-    state->alpn = std::move(*alpn);
-    const int verify = settings.client_certificates == ClientCertificates::none ? SSL_VERIFY_NONE
-                       : settings.client_certificates == ClientCertificates::optional
-                           ? SSL_VERIFY_PEER
-                           : SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-    const auto choose_protocol = [](SSL*, const unsigned char** chosen, unsigned char* size,
-                                    const unsigned char* offered, unsigned offered_size,
-                                    void* data) {
-        const auto& ours = static_cast<const State*>(data)->alpn;
-        unsigned char* found = nullptr;
-        const int outcome =
-            SSL_select_next_proto(&found, size, reinterpret_cast<const unsigned char*>(ours.data()),
-                                  static_cast<unsigned>(ours.size()), offered, offered_size);
-        *chosen = found;
-        return outcome == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_ALERT_FATAL;
-    };
-    const auto choose_certificate = [](SSL* ssl, int*, void* data) {
-        const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-        if (name == nullptr) return SSL_TLSEXT_ERR_NOACK;
-        if (SSL_CTX* found = static_cast<const State*>(data)->find(name)) {
-            SSL_set_SSL_CTX(ssl, found);
-        }
-        return SSL_TLSEXT_ERR_OK;
-    };
-    for (const Credentials& credentials : settings.credentials) {
-        auto made = make(TLS_server_method(), settings);
-        if (!made) return fail(std::move(made.error()));
-        SSL_CTX* context = made->get();
-        if (auto used = use(*context, credentials); !used) return fail(std::move(used.error()));
-        SSL_CTX_set_verify(context, verify, nullptr);
-        if (!state->alpn.empty()) {
-            SSL_CTX_set_alpn_select_cb(context, +choose_protocol, state.get());
-        }
-        SSL_CTX_set_tlsext_servername_callback(context, +choose_certificate);
-        SSL_CTX_set_tlsext_servername_arg(context, state.get());
-        for (const std::string& name : credentials.names()) state->by_name.emplace(name, context);
-        state->contexts.push_back(std::move(*made));
-    }
-    return Context(std::move(state));
-}
-
 Result<Context> Context::client(const ClientSettings& settings) {
     auto state = std::make_shared<State>();
-    auto made = make(TLS_client_method(), settings);
+    state->key_log = settings.key_log;
+    auto made = make_context(TLS_client_method(), settings, *state);
     if (!made) return fail(std::move(made.error()));
     SSL_CTX* context = made->get();
     for (const Credentials& credentials : settings.credentials) {
@@ -187,10 +126,14 @@ Result<Context> Context::client(const ClientSettings& settings) {
         return fail(unusable("the protocols for ALPN"));
     }
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+    SSL_CTX_set_session_cache_mode(context,
+                                   SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
+    SSL_CTX_sess_set_new_cb(context, &keep_session);
     state->contexts.push_back(std::move(*made));
     return Context(std::move(state));
 }
 
+bool Context::asks() const noexcept { return state_->asks; }
 bool Context::is_server() const noexcept { return state_->server; }
 SSL_CTX* Context::native() const noexcept { return state_->contexts.front().get(); }
 

@@ -20,13 +20,16 @@ public:
     static Result<Context> client(const ClientSettings& settings);
 
     bool is_server() const noexcept;
+    /// Whether handshakes may wait for a certificate (Progress::wants_certificate).
+    bool asks() const noexcept;
     /// The default certificate's; for Engine.
     ssl_ctx_st* native() const noexcept;
 
+    struct State; // for the files of core/tls
+    const State& state() const noexcept { return *state_; }
+
 private:
-    struct State;
     explicit Context(std::shared_ptr<const State> state) noexcept : state_(std::move(state)) {}
-    static Result<void> use(ssl_ctx_st& context, const Credentials& credentials);
     std::shared_ptr<const State> state_;
 };
 

@@ -30,9 +30,10 @@ public:
     /// The private key in PEM. Keep it from others.
     std::string key() const;
 
+    struct State; // for the files of core/tls
+    const State& state() const noexcept { return *state_; }
+
 private:
-    friend class Context;
-    struct State;
     explicit Credentials(std::shared_ptr<const State> state) noexcept : state_(std::move(state)) {}
     std::shared_ptr<const State> state_;
 };

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <utility>
 
+#include "core/tls/context_state.hpp"
 #include "core/tls/ossl.hpp"
 
 namespace hc::tls {
@@ -20,7 +21,9 @@ struct Engine::State {
     bool input_ended = false;
     bool failed = false;
     Error error;
-    SslPtr ssl; // last: its end may still write
+    std::unique_ptr<Inquiry> inquiry; // server: when its context may ask
+    SessionPtr session;               // client: to be taken up later
+    SslPtr ssl;                       // last: its end may still write
 
     Progress outcome_of(int result, std::string_view doing);
     void note(std::string_view doing, int kind);
@@ -83,6 +86,15 @@ bool expect(SSL& ssl, const std::string& host) {
            SSL_set_tlsext_host_name(&ssl, host.c_str()) == 1;
 }
 
+/// One that cannot be read is no session.
+void take_up(SSL& ssl, std::string_view saved) {
+    if (saved.empty()) return;
+    const auto* bytes = reinterpret_cast<const unsigned char*>(saved.data());
+    const SessionPtr session(
+        d2i_SSL_SESSION_ex(nullptr, &bytes, static_cast<long>(saved.size()), library(), nullptr));
+    if (session == nullptr || SSL_set_session(&ssl, session.get()) != 1) ERR_clear_error();
+}
+
 } // namespace
 
 // -- life -----------------------------------------------------------------------------------------
@@ -92,7 +104,8 @@ Engine::Engine(Engine&&) noexcept = default;
 Engine& Engine::operator=(Engine&&) noexcept = default;
 Engine::~Engine() = default;
 
-Result<Engine> Engine::make(const Context& context, Wire& wire, const std::string* host) {
+Result<Engine> Engine::make(const Context& context, Wire& wire, const std::string* host,
+                            std::string_view session) {
     if (context.is_server() != (host == nullptr)) {
         return fail(user_error(ErrorKind::invalid, "the TLS context is for the other end"));
     }
@@ -105,9 +118,13 @@ Result<Engine> Engine::make(const Context& context, Wire& wire, const std::strin
     BIO_set_init(bio, 1);
     SSL_set_bio(state->ssl.get(), bio, bio);
     if (host == nullptr) {
+        if (context.asks()) state->inquiry = std::make_unique<Inquiry>();
+        SSL_set_app_data(state->ssl.get(), state->inquiry.get());
         SSL_set_accept_state(state->ssl.get());
     } else {
+        SSL_set_app_data(state->ssl.get(), &state->session);
         SSL_set_connect_state(state->ssl.get());
+        take_up(*state->ssl, session);
         if (!expect(*state->ssl, *host)) {
             return fail(noted_error(ErrorKind::invalid, Origin::user, "the host's name"));
         }
@@ -116,10 +133,11 @@ Result<Engine> Engine::make(const Context& context, Wire& wire, const std::strin
 }
 
 Result<Engine> Engine::server(const Context& context, Wire& wire) {
-    return make(context, wire, nullptr);
+    return make(context, wire, nullptr, {});
 }
-Result<Engine> Engine::client(const Context& context, Wire& wire, const std::string& host) {
-    return make(context, wire, &host);
+Result<Engine> Engine::client(const Context& context, Wire& wire, const std::string& host,
+                              std::string_view session) {
+    return make(context, wire, &host, session);
 }
 
 // -- bytes ----------------------------------------------------------------------------------------
@@ -154,6 +172,7 @@ Progress Engine::State::outcome_of(int result, std::string_view doing) {
     if (result == 1) return Progress::done;
     switch (const int kind = SSL_get_error(ssl.get(), result)) {
     case SSL_ERROR_WANT_READ: return Progress::wants_input;
+    case SSL_ERROR_WANT_X509_LOOKUP: return Progress::wants_certificate;
     case SSL_ERROR_ZERO_RETURN: return Progress::ended;
     default: note(doing, kind); return Progress::failed;
     }
@@ -163,6 +182,17 @@ Progress Engine::handshake() {
     if (state_->failed) return Progress::failed;
     ERR_clear_error();
     return state_->outcome_of(SSL_do_handshake(state_->ssl.get()), "the TLS handshake");
+}
+
+void Engine::answer(Credentials credentials) {
+    state_->inquiry->answer = std::move(credentials);
+    state_->inquiry->stage = Inquiry::Stage::answered;
+}
+
+void Engine::refuse() { state_->inquiry->stage = Inquiry::Stage::answered; }
+
+bool Engine::offers_acme() const noexcept {
+    return state_->inquiry != nullptr && state_->inquiry->offers_acme;
 }
 
 bool Engine::is_established() const noexcept {
@@ -213,6 +243,18 @@ std::string_view Engine::cipher() const noexcept { return SSL_get_cipher_name(st
 std::string_view Engine::group() const noexcept {
     const char* name = SSL_get0_group_name(state_->ssl.get());
     return name == nullptr ? std::string_view() : name;
+}
+
+bool Engine::is_resumed() const noexcept { return SSL_session_reused(state_->ssl.get()) == 1; }
+
+std::string Engine::session() const {
+    unsigned char* bytes = nullptr;
+    const int size =
+        state_->session == nullptr ? 0 : i2d_SSL_SESSION(state_->session.get(), &bytes);
+    std::string saved(reinterpret_cast<char*>(bytes),
+                      size < 0 ? 0 : static_cast<std::size_t>(size));
+    OPENSSL_free(bytes);
+    return saved;
 }
 
 std::vector<std::string> Engine::peer_chain() const {

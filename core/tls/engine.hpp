@@ -34,9 +34,10 @@ protected:
 
 enum class Progress : std::uint8_t {
     done,
-    wants_input, // all that was fed is used up; there is more to come
-    ended,       // the peer has ended its side in order; writing goes on
-    failed,      // see error(); the connection is to be closed. For ever.
+    wants_input,       // all that was fed is used up; there is more to come
+    wants_certificate, // the handshake waits for answer() or refuse(); see ServerSettings::asks
+    ended,             // the peer has ended its side in order; writing goes on
+    failed,            // see error(); the connection is to be closed. For ever.
 };
 
 /// One thread at a time. Move-only; a moved from one may only be assigned to and destroyed. `wire`
@@ -46,7 +47,10 @@ public:
     static Result<Engine> server(const Context& context, Wire& wire);
     /// `host`: a DNS name or an IP address, which the peer's certificate must be for; a DNS name is
     /// also what the server is told (SNI).
-    static Result<Engine> client(const Context& context, Wire& wire, const std::string& host);
+    /// `session`: what session() of an earlier connection to the same server gave, to be taken up
+    /// again if the server still knows it; empty or unreadable: a whole handshake.
+    static Result<Engine> client(const Context& context, Wire& wire, const std::string& host,
+                                 std::string_view session = {});
 
     Engine(Engine&&) noexcept;
     Engine& operator=(Engine&&) noexcept;
@@ -63,6 +67,14 @@ public:
 
     Progress handshake();
     bool is_established() const noexcept;
+    /// A server that was asked for a certificate which it does not have: this one. handshake() goes
+    /// on.
+    void answer(Credentials credentials);
+    /// There is none: the handshake fails.
+    void refuse();
+    /// Whether the client wants to be shown that a name is the server's own (RFC 8737): then that
+    /// is the protocol, and the handshake all of the connection. False when the context never asks.
+    bool offers_acme() const noexcept;
     /// Decrypts at most `into.size()` bytes, at least one when it is done; `into` is not empty.
     Progress read(std::span<char> into, std::size_t& got);
     /// Encrypts all of it: done, or failed. Once established only. At most 16 KiB go into a record,
@@ -82,14 +94,20 @@ public:
     std::string_view cipher() const noexcept;
     /// How keys were agreed upon: "X25519MLKEM768", say.
     std::string_view group() const noexcept;
+    /// An earlier session was taken up.
+    bool is_resumed() const noexcept;
+    /// A client's session, to be taken up later; it may come, and change, with anything that is
+    /// read. Empty: none so far. It holds secrets.
+    std::string session() const;
     /// The peer's certificates in DER, its own first; empty when it showed none. What it showed was
-    /// verified.
+    /// verified. In a session taken up a server knows its client's own only.
     std::vector<std::string> peer_chain() const;
 
 private:
     struct State;
     explicit Engine(std::unique_ptr<State> state) noexcept;
-    static Result<Engine> make(const Context& context, Wire& wire, const std::string* host);
+    static Result<Engine> make(const Context& context, Wire& wire, const std::string* host,
+                               std::string_view session);
     std::unique_ptr<State> state_;
 };
 

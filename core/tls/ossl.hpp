@@ -28,6 +28,7 @@ using KeyPtr = std::unique_ptr<EVP_PKEY, FreedBy<EVP_PKEY_free>>;
 using CertificatePtr = std::unique_ptr<X509, FreedBy<X509_free>>;
 using StorePtr = std::unique_ptr<X509_STORE, FreedBy<X509_STORE_free>>;
 using ContextPtr = std::unique_ptr<SSL_CTX, FreedBy<SSL_CTX_free>>;
+using SessionPtr = std::unique_ptr<SSL_SESSION, FreedBy<SSL_SESSION_free>>;
 using SslPtr = std::unique_ptr<SSL, FreedBy<SSL_free>>;
 
 /// The context of this library, made by the first call and kept for ever; nullptr when there is no

@@ -39,6 +39,7 @@ struct setting {
 struct options {
     const char* host;
     int port;
+    int tls_port;       /* -1 for none */
     const char* folder; /* NULL for none */
     struct setting settings[64];
     size_t nsettings;
@@ -50,7 +51,9 @@ int options_read(struct options* options, int argc, char** argv);
 
 /* "127.0.0.1:8080", "[::1]:8080" or "unix:/path": what "listen.address" takes. 0 when it is too
  * long. */
-int options_address(const struct options* options, char* out, size_t cap);
+int options_address(const struct options* options, int port, char* out, size_t cap);
+/* Whether a setting says how connections are encrypted. */
+int setting_is_tls(const struct setting* setting);
 
 /* -- demo_routes.c -- */
 

@@ -5,11 +5,14 @@
 #include "examples/c/demo.h"
 
 static const char usage[] =
-    "demo_server [--host HOST] [--port PORT] [--set KEY=VALUE]... [FOLDER]\n"
+    "demo_server [--host HOST] [--port PORT] [--tls-port PORT] [--set KEY=VALUE]... [FOLDER]\n"
     "\n"
     "  --host HOST       address to listen on: 127.0.0.1 unless told; ::1, 0.0.0.0, localhost,\n"
     "                    unix:PATH\n"
     "  --port PORT       8080 unless told; 0 for any that is free\n"
+    "  --tls-port PORT   the same encrypted: 8443 when no port is told at all, else none unless\n"
+    "                    told. With a certificate made up for localhost, unless --set names one\n"
+    "                    (tls.certificate_files and tls.key_files)\n"
     "  --set KEY=VALUE   an option of libhttpcore, such as limits.idle_timeout_ms=5000\n"
     "  --help            this text\n"
     "  FOLDER            its files are served below /files/\n"
@@ -21,11 +24,11 @@ static int mistake(const char* what, const char* about) {
     return 2;
 }
 
-static int set_port(struct options* options, const char* value) {
-    uint64_t port = 0;
-    if (!parse_number(str(value), 65535, &port))
+static int set_port(int* port, const char* value) {
+    uint64_t number = 0;
+    if (!parse_number(str(value), 65535, &number))
         return mistake("a port is a number from 0 to 65535", value);
-    options->port = (int)port;
+    *port = (int)number;
     return -1;
 }
 
@@ -46,17 +49,26 @@ static int set_option(struct options* options, const char* name, size_t n, const
         options->host = value;
         return -1;
     }
-    if (n == 6 && memcmp(name, "--port", 6) == 0) return set_port(options, value);
+    if (n == 6 && memcmp(name, "--port", 6) == 0) return set_port(&options->port, value);
+    if (n == 10 && memcmp(name, "--tls-port", 10) == 0) return set_port(&options->tls_port, value);
     return add_setting(options, value);
 }
 
 static int is_option(const char* name, size_t n) {
     return (n == 6 && (memcmp(name, "--host", 6) == 0 || memcmp(name, "--port", 6) == 0)) ||
+           (n == 10 && memcmp(name, "--tls-port", 10) == 0) ||
            (n == 5 && memcmp(name, "--set", 5) == 0);
 }
 
+/* What was not told. */
+static void settle(struct options* options) {
+    const int untold = options->port < 0 && options->tls_port < 0;
+    if (untold && strncmp(options->host, "unix:", 5) != 0) options->tls_port = 8443;
+    if (options->port < 0) options->port = 8080;
+}
+
 int options_read(struct options* options, int argc, char** argv) {
-    *options = (struct options){.host = "127.0.0.1", .port = 8080};
+    *options = (struct options){.host = "127.0.0.1", .port = -1, .tls_port = -1};
     for (int i = 1; i < argc; ++i) {
         const char* argument = argv[i];
         const size_t n = strcspn(argument, "=");
@@ -75,17 +87,22 @@ int options_read(struct options* options, int argc, char** argv) {
         const int code = set_option(options, argument, n, value);
         if (code >= 0) return code;
     }
+    settle(options);
     return -1;
 }
 
-int options_address(const struct options* options, char* out, size_t cap) {
+int setting_is_tls(const struct setting* setting) {
+    return setting->key_n > 4 && memcmp(setting->key, "tls.", 4) == 0;
+}
+
+int options_address(const struct options* options, int port, char* out, size_t cap) {
     const char* host = strcmp(options->host, "localhost") == 0 ? "127.0.0.1" : options->host;
     const int bare_v6 = strchr(host, ':') != NULL && host[0] != '[';
     int n;
     if (strncmp(host, "unix:", 5) == 0) {
         n = snprintf(out, cap, "%s", host);
     } else {
-        n = snprintf(out, cap, bare_v6 ? "[%s]:%d" : "%s:%d", host, options->port);
+        n = snprintf(out, cap, bare_v6 ? "[%s]:%d" : "%s:%d", host, port);
     }
     return n > 0 && (size_t)n < cap;
 }

@@ -58,29 +58,62 @@ static void log_line(void* arg, int32_t level, const char* component, size_t com
             (int)component_n, component, (int)message_n, message);
 }
 
-static hc_status apply(const struct options* options, const char* address, hc_config* config,
-                       hc_error** error) {
+/* The settings that are about TLS, or the others. */
+static hc_status apply_settings(const struct options* options, int tls, hc_config* config,
+                                hc_error** error) {
     char key[128];
-    hc_status status = hc_config_set(config, "log.level", "warning", 7, error);
+    hc_status status = HC_OK;
     for (size_t i = 0; status == HC_OK && i < options->nsettings; ++i) {
         const struct setting* setting = &options->settings[i];
+        if (setting_is_tls(setting) != tls) continue;
         snprintf(key, sizeof key, "%.*s", (int)setting->key_n, setting->key);
         status = hc_config_set(config, key, setting->value, strlen(setting->value), error);
     }
-    if (status == HC_OK) status = hc_config_set_log(config, log_line, NULL, NULL);
-    if (status != HC_OK) return status;
-    return hc_config_set(config, "listen.address", address, strlen(address), error);
+    return status;
 }
 
-static hc_status start(const struct options* options, const char* address, hc_error** error) {
+static hc_status apply(const struct options* options, hc_config* config, hc_error** error) {
+    hc_status status = hc_config_set(config, "log.level", "warning", 7, error);
+    if (status == HC_OK) status = apply_settings(options, 0, config, error);
+    if (status == HC_OK) status = hc_config_set_log(config, log_line, NULL, NULL);
+    return status;
+}
+
+/* In clear text, and encrypted where there is a port for it. (Without one what is set about TLS is
+ * for the one listener.) */
+static hc_status listen_on(const struct options* options, char* address, hc_config* config,
+                           hc_error** error) {
+    hc_status status = HC_OK;
+    if (options->tls_port < 0) status = apply_settings(options, 1, config, error);
+    if (status == HC_OK)
+        status = hc_config_set(config, "listen.address", address, strlen(address), error);
+    if (status == HC_OK) status = hc_server_listen(demo.server, config, error);
+    if (status != HC_OK || options->tls_port < 0) return status;
+
+    static const char names[] = "localhost,127.0.0.1,::1";
+    options_address(options, options->tls_port, address, ADDRESS_BYTES);
+    status = hc_config_set(config, "listen.address", address, strlen(address), error);
+    if (status == HC_OK) status = apply_settings(options, 1, config, error);
+    for (size_t i = 0; i < options->nsettings; ++i) {
+        const struct setting* setting = &options->settings[i];
+        if (setting_is_tls(setting) && memcmp(setting->key, "tls.cert", 8) == 0)
+            return hc_server_listen(demo.server, config, error);
+    }
+    if (status == HC_OK)
+        status = hc_config_set(config, "tls.self_signed", names, strlen(names), error);
+    if (status == HC_OK) status = hc_server_listen(demo.server, config, error);
+    return status;
+}
+
+static hc_status start(const struct options* options, char* address, hc_error** error) {
     hc_config* config = NULL;
     hc_status status = hc_config_create(&config);
-    if (status == HC_OK) status = apply(options, address, config, error);
+    if (status == HC_OK) status = apply(options, config, error);
     if (status == HC_OK) status = hc_runtime_create(config, &demo.runtime, error);
     if (status == HC_OK) status = hc_queue_create(demo.runtime, 0, &demo.queue);
     if (status == HC_OK) status = hc_server_create(demo.runtime, config, &demo.server, error);
     if (status == HC_OK) status = routes_add(demo.server, demo.folder >= 0, error);
-    if (status == HC_OK) status = hc_server_listen(demo.server, config, error);
+    if (status == HC_OK) status = listen_on(options, address, config, error);
     if (status == HC_OK) status = hc_runtime_start(demo.runtime);
     hc_config_release(config);
     return status;
@@ -106,14 +139,22 @@ static int open_folder(const char* name) {
     return demo.folder >= 0;
 }
 
-static void tell_address(void) {
+static void tell_address(uint32_t listener, const char* scheme) {
     char where[ADDRESS_BYTES] = "";
-    hc_server_address(demo.server, 0, where, sizeof where, NULL);
+    hc_server_address(demo.server, listener, where, sizeof where, NULL);
     if (strncmp(where, "unix:", 5) == 0) {
         printf("%s\n", where);
     } else {
-        printf("http://%s/\n", where);
+        printf("%s://%s/\n", scheme, where);
     }
+}
+
+static void tell_addresses(const struct options* options) {
+    int only_tls = 0;
+    for (size_t i = 0; i < options->nsettings; ++i)
+        if (setting_is_tls(&options->settings[i])) only_tls = options->tls_port < 0;
+    tell_address(0, only_tls ? "https" : "http");
+    if (options->tls_port >= 0) tell_address(1, "https");
     fflush(stdout);
 }
 
@@ -180,7 +221,7 @@ int main(int argc, char** argv) {
     hc_error* error = NULL;
     int code = options_read(&options, argc, argv);
     if (code >= 0) return code;
-    if (!options_address(&options, address, sizeof address)) {
+    if (!options_address(&options, options.port, address, sizeof address)) {
         fprintf(stderr, "demo_server: the address is too long\n");
         return 2;
     }
@@ -193,7 +234,7 @@ int main(int argc, char** argv) {
     }
     const hc_status status = start(&options, address, &error);
     if (status != HC_OK) return tell_failure(status, address, error);
-    tell_address();
+    tell_addresses(&options);
     code = run();
     hc_runtime_join(demo.runtime, -1);
     hc_server_release(demo.server);

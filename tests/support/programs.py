@@ -58,17 +58,19 @@ class Program:
             stdout=subprocess.PIPE,
             stderr=self.stderr,
         )
-        self.url = self._first_line()
+        self.url = self._line()
         parts = urllib.parse.urlsplit(self.url)
         self.address = parts.path if parts.scheme == "unix" else (parts.hostname, parts.port)
         self.base = f"http://{parts.netloc or 'unix'}"
+        # With a port for it the second line is where connections are encrypted.
+        self.tls_url = self._line() if "--tls-port" in arguments else None
 
     @staticmethod
     def _backend(name):
         # The other examples are as short as they can be and take no options.
         return ["--set", f"runtime.io={IO}"] if IO and name == "demo_server" else []
 
-    def _first_line(self):
+    def _line(self):
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)
             assert selector.select(PATIENCE), "the program prints nothing"

@@ -364,11 +364,18 @@ typedef struct hc_head {
     hc_str target;           /* the request target as it was sent */
     const hc_header* params; /* route parameters in the pattern's order, raw */
     uint32_t nparams;
-    uint32_t method_token; /* HC_METHOD_* */
+    uint32_t method_token;  /* HC_METHOD_* */
+    hc_str tls_version;     /* of TLS, "TLSv1.3"; this and the next are empty without it, and */
+    hc_str tls_cipher;      /* once the connection is gone. "TLS_AES_128_GCM_SHA256" */
+    hc_str tls_group;       /* how keys were agreed upon: "X25519MLKEM768" */
+    hc_str tls_server_name; /* what the client asked for (SNI) */
+    hc_str tls_protocol;    /* by ALPN: "h2" */
+    uint32_t ntls_chain;    /* certificates that the client showed, see hc_tls_chain_get */
 } hc_head;
 
-#define HC_HEADF_QUERY 0x1u /* the target had a "?" */
-#define HC_HEADF_TLS 0x2u   /* the connection is encrypted */
+#define HC_HEADF_QUERY 0x1u       /* the target had a "?" */
+#define HC_HEADF_TLS 0x2u         /* the connection is encrypted */
+#define HC_HEADF_TLS_RESUMED 0x4u /* an earlier session of TLS was taken up */
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
@@ -399,6 +406,7 @@ typedef struct hc_event {
  * HC_EV_STOPPED   0         stop's   0         0
  * HC_EV_DRAINED   0         drain's  0         resets   data: connections that were reset
  * HC_EV_WAKE      0         0        wakes     0        n: hc_queue_wake calls it stands for
+ * HC_EV_CERT_NEEDED  op     0        bytes     address  the host's name (SNI); flags HC_EVF_ACME
  *
  * REQUEST    A head is there; the first event of an exchange. It is yours until hc_release.
  * BODY       Body bytes, within the credit of hc_recv.
@@ -429,8 +437,10 @@ typedef struct hc_event {
 #define HC_EV_STOPPED 9u
 #define HC_EV_DRAINED 10u
 #define HC_EV_WAKE 11u
+#define HC_EV_CERT_NEEDED 20u
 
-#define HC_EVF_END 0x1u /* HC_EV_REQUEST: no body follows */
+#define HC_EVF_ACME 0x2u /* HC_EV_CERT_NEEDED: the client offers "acme-tls/1" (RFC 8737) */
+#define HC_EVF_END 0x1u  /* HC_EV_REQUEST: no body follows */
 
 /* ---- runtime --------------------------------------------------------------------------------- */
 
@@ -666,6 +676,31 @@ HC_API hc_status hc_server_bind_inline(hc_server* server, uint32_t route, const 
  * the system. The error's detail is the address. */
 HC_API hc_status hc_server_listen(hc_server* server, const hc_config* config, hc_error** error);
 
+/* New certificates, and whatever else "tls.*" says, for the connections to come of a listener that
+ * has TLS; those there are go on as they began. Files are read anew. Sessions may be taken up over
+ * it, unless "tls.ticket_secrets" changed or another thing is asked of clients' certificates.
+ * Errors: HC_E_NOT_FOUND (no such listener with TLS, or a file that does not exist), HC_E_INVALID
+ * (settings that cannot be used, no certificate among them); the listener goes on as before. */
+HC_API hc_status hc_server_reload_tls(hc_server* server, uint32_t listener, const hc_config* config,
+                                      hc_error** error);
+
+/* Before hc_server_listen: clients of listeners with "tls.ask" that ask for a host (by SNI) for
+ * which the listener has no certificate, or that offer "acme-tls/1", wait while `queue` gets an
+ * HC_EV_CERT_NEEDED. The name it shows is valid until it is answered. The handshake ends when
+ * "limits.tls_handshake_timeout_ms" is over or the client leaves; hc_tls_answer then gives
+ * HC_E_GONE.
+ * Errors: HC_E_INVALID (a queue of another runtime), HC_E_STATE (the server listens already). */
+HC_API hc_status hc_server_bind_certificates(hc_server* server, hc_queue* queue);
+
+/* Any thread: a certificate with its chain, and its private key (each PEM, or one certificate in
+ * DER), for the handshake that waits; both NULL refuse it, as hc_cancel does. It is for this
+ * handshake only: for the next ones see hc_server_reload_tls. With HC_EVF_ACME it is the one that
+ * RFC 8737 asks for; "acme-tls/1" is then agreed upon, and the handshake all of the connection.
+ * Errors: HC_E_GONE (answered before, or the handshake has ended), HC_E_INVALID (they cannot be
+ * read or do not fit; the handshake still waits). */
+HC_API hc_status hc_tls_answer(hc_op op, const char* certificate, size_t certificate_n,
+                               const char* key, size_t key_n, hc_error** error);
+
 /* Where a listener listens ("127.0.0.1:49152": what port 0 became). buf, cap, need: as hc_metrics.
  * Errors: HC_E_LIMIT (cap too small), HC_E_NOT_FOUND (no such listener). */
 HC_API hc_status hc_server_address(hc_server* server, uint32_t listener, char* buf, size_t cap,
@@ -713,6 +748,14 @@ HC_API hc_status hc_server_drain(hc_server* server, hc_queue* queue, uint64_t so
  * another thread is the first to ask for the head of an inline exchange, `peer` and `local` are
  * empty.) */
 HC_API hc_status hc_head_get(hc_exchange exchange, const hc_head** head);
+
+/* A certificate that the client showed, in DER: 0 is its own, the others, up to
+ * hc_head.ntls_chain, lead to a root. They were verified ("tls.client_root_files"). Of a client
+ * whose session was taken up there is only its own. Valid until the exchange is released.
+ * Errors: HC_E_NOT_FOUND, there is none (or another thread than the worker is the first to ask for
+ * anything of an inline exchange). */
+HC_API hc_status hc_tls_chain_get(hc_exchange exchange, uint32_t index, const void** der,
+                                  size_t* n);
 
 /* The trailer fields of the request's body (RFC 9110, section 6.5), those that may not stand there
  * left out; with Content-Length or Transfer-Encoding among them the request is refused. `*n` is 0

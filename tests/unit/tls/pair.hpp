@@ -26,8 +26,8 @@ public:
     Progress last = Progress::wants_input;
 
     void accept(const Context& context) { engine_.emplace(*Engine::server(context, *this)); }
-    void connect(const Context& context, const std::string& host) {
-        engine_.emplace(*Engine::client(context, *this, host));
+    void connect(const Context& context, const std::string& host, std::string_view session) {
+        engine_.emplace(*Engine::client(context, *this, host, session));
     }
     Engine& engine() { return *engine_; }
     bool failed() const { return last == Progress::failed; }
@@ -61,8 +61,8 @@ struct Pair {
     End server;
 
     Pair(const Context& client_context, const Context& server_context,
-         const std::string& host = "localhost") {
-        client.connect(client_context, host);
+         const std::string& host = "localhost", std::string_view session = {}) {
+        client.connect(client_context, host, session);
         server.accept(server_context);
     }
 
