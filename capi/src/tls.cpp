@@ -144,8 +144,8 @@ Result<std::optional<tls::Context>> TlsKeeper::make(const TlsSettings& settings)
     made.credentials = std::move(*credentials);
     made.asks = settings.ask;
     made.client_certificates = settings.client_certificates;
-    if (h2_) made.alpn.push_back("h2");
-    made.alpn.push_back("http/1.1");
+    if (h2_) made.alpn.emplace_back("h2");
+    made.alpn.emplace_back("http/1.1");
     for (const std::string& path : settings.client_root_files) {
         auto roots = read_file(path);
         if (!roots) return fail(std::move(roots.error()));

@@ -246,6 +246,9 @@ std::shared_ptr<const Security> H2Stream::security() const {
     return driver_.transport_->security();
 }
 const ConnectionLimits& H2Stream::limits() const noexcept { return driver_.context_.limits; }
+std::shared_ptr<const Security> H2Stream::security() const {
+    return driver_.transport_->security();
+}
 
 ErrorKind H2Stream::drive_respond(Exchange&, const Answer& answer) {
     return driver_.respond(*this, answer);

@@ -120,6 +120,7 @@ void H2Driver::begin_exchange(H2Stream& stream, h2::Head& head) {
         return;
     }
     if (head.refusal.status != 0) return refuse(stream, head.refusal.status);
+    stream.announced_ = head.content_length;
     stream.connect_ = method == http::Method::connect;
     stream.continue_wanted_ = head.expects_continue && !head.ended;
     ++requests_;
@@ -159,6 +160,7 @@ void H2Driver::take_data(H2Stream& stream, std::string_view bytes) {
 void H2Driver::discard(H2Stream& stream, std::string_view bytes) {
     stream.discarding_ = true;
     session_->give_back(bytes.size());
+    end_unwanted(stream);
 }
 
 /// Brings the windows up to what the stream's exchange holds now.
@@ -220,6 +222,12 @@ void H2Driver::open_tunnels() {
     each_stream([this](H2Stream& stream) {
         if (stream.opening_) open_tunnel(stream);
     });
+}
+
+/// What is left of a request that nobody wants is more than its window lets through soon.
+bool H2Stream::rest_is_long() const noexcept {
+    const std::uint64_t some = static_cast<std::uint64_t>(window.size()) / 2;
+    return received_ - returned_ > some || announced_ > received_ + some;
 }
 
 bool H2Stream::body_is_unwanted() const noexcept {

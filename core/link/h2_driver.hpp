@@ -122,7 +122,7 @@ private:
         Limit limit = none;
     };
     struct StreamDue {
-        enum Limit : std::uint8_t { none, request, body, stall };
+        enum Limit : std::uint8_t { none, request, body, stall, rest };
         Instant at;
         Limit limit = none;
     };

@@ -105,13 +105,17 @@ void H2Driver::drop(H2Stream& stream, ErrorKind why, int status, std::uint32_t r
 }
 
 /// The answer is out and nobody wants the rest of the request: the client may stop (RFC 9113,
-/// section 8.1).
+/// section 8.1). Most are about to end it anyway, and some take even such a reset for an error: so
+/// there is a little time for it.
 void H2Driver::end_unwanted(H2Stream& stream) {
     if (!stream.end_sent || stream.remote_ended || stream.closed || !stream.body_is_unwanted()) {
         return;
     }
-    session_->reset(stream, h2::Code::no_error);
-    flush_later();
+    if (stream.unwanted_at_.is_never()) stream.unwanted_at_ = context_.worker.now();
+    if (stream.rest_is_long() || context_.limits.linger_timeout_ms == 0) {
+        session_->reset(stream, h2::Code::no_error);
+        flush_later();
+    }
 }
 
 void H2Driver::stream_closed(H2Stream& stream, bool by_us) {

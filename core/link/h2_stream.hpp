@@ -46,9 +46,11 @@ private:
     sys::Address local() const override;
     std::shared_ptr<const Security> security() const override;
     const ConnectionLimits& limits() const noexcept override;
+    std::shared_ptr<const Security> security() const override;
 
     void keep_output(Chain* lent, std::string_view bytes, bool last);
     bool body_is_unwanted() const noexcept;
+    bool rest_is_long() const noexcept;
     bool waits_for_tunnel() const noexcept { return connect_ && (!tunnel_ || opening_); }
     /// Both sides are done, as far as they will be.
     bool is_done() const noexcept { return end_sent && (request_read_ || closed || reset_sent); }
@@ -61,10 +63,12 @@ private:
     std::uint64_t held_ = 0;       // of those, counted as held by the connection
     std::uint64_t body_left_ = 0;  // announced by Content-Length and not sent yet
     std::uint64_t end_at_ = 0;     // where its last byte stands in the connection's output
-    Instant input_at_;             // the last arrival that counts for a timeout
-    bool request_read_ = false;    // its end has come
-    bool discarding_ = false;      // bytes of its body were dropped
-    bool length_known_ = false;    // the answer has a Content-Length
+    std::uint64_t announced_ = 0;  // by the request's Content-Length
+    Instant unwanted_at_ = Instant::never(); // since when nobody wants the rest of the request
+    Instant input_at_;                       // the last arrival that counts for a timeout
+    bool request_read_ = false;              // its end has come
+    bool discarding_ = false;                // bytes of its body were dropped
+    bool length_known_ = false;              // the answer has a Content-Length
     bool body_suppressed_ = false;
     bool answered_ = false; // the answer is complete (maybe not sent)
     bool connect_ = false;  // the request is CONNECT

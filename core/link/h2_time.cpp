@@ -54,6 +54,9 @@ H2Driver::StreamDue H2Driver::due_of(const H2Stream& stream) const noexcept {
     if (session_->is_stalled(stream)) {
         by(after(stream.moved_at, limits.h2_stall_timeout_ms), StreamDue::stall);
     }
+    if (stream.end_sent && !stream.reset_sent && !stream.unwanted_at_.is_never()) {
+        by(after(stream.unwanted_at_, limits.linger_timeout_ms), StreamDue::rest);
+    }
     if (stream.exchange_ == nullptr || stream.told_ || stream.tunnel_) return due;
     if (!stream.answered_) {
         by(after(stream.exchange_->started(), limits.request_timeout_ms), StreamDue::request);
@@ -122,9 +125,10 @@ void H2Driver::expire_streams() {
 }
 
 void H2Driver::expire_stream(H2Stream& stream, StreamDue::Limit limit) {
-    context_.counters.timeouts.add();
+    if (limit != StreamDue::rest) context_.counters.timeouts.add();
     switch (limit) {
     case StreamDue::none: return;
+    case StreamDue::rest: return session_->reset(stream, h2::Code::no_error);
     case StreamDue::request: return drop(stream, ErrorKind::timeout, 503, context_.retry_after_s);
     case StreamDue::body: return drop(stream, ErrorKind::timeout, 408, 0);
     case StreamDue::stall:

@@ -857,8 +857,9 @@ HC_API hc_status hc_send_sse(hc_exchange exchange, const char* event, const char
 /* Accepts an Upgrade (status 101) or a CONNECT (2xx): from here on hc_send sends raw bytes and
  * HC_EV_BODY, within hc_recv, brings them; HC_EV_BODY_END is the peer's end, hc_finish ours. For
  * 101, Upgrade and Connection are written by the library with the protocol the request named (RFC
- * 9110, section 7.8). Errors: HC_E_INVALID (status, fields), HC_E_STATE (the request asks for none;
- * answered already). */
+ * 9110, section 7.8). HTTP/2 has no 101: an extended CONNECT (RFC 8441), whose hc_head.protocol says
+ * for what, is accepted with 2xx. It comes by the route that GET has for its path. Errors:
+ * HC_E_INVALID (status, fields), HC_E_STATE (the request asks for none; answered already). */
 HC_API hc_status hc_upgrade(hc_exchange exchange, int32_t status, const hc_header* headers,
                             size_t nheaders);
 
@@ -922,8 +923,9 @@ HC_API hc_status hc_ws_close(hc_exchange exchange, uint16_t code, const char* re
  * sent: the exchange is reset); HC_E_INVALID (a field). */
 HC_API hc_status hc_finish(hc_exchange exchange, const hc_header* trailers, size_t ntrailers);
 
-/* Ends the exchange without order: on HTTP/1.1 the connection is reset. `code` is for protocols
- * that carry one; 0. HC_EV_CLOSED with HC_E_CANCELLED follows. */
+/* Ends the exchange without order: on HTTP/1.1 the connection is reset, on HTTP/2 the stream alone,
+ * with `code` as its error code (RFC 9113, section 7); 0 stands for CANCEL there. HC_EV_CLOSED with
+ * HC_E_CANCELLED follows. */
 HC_API hc_status hc_abort(hc_exchange exchange, uint64_t code);
 
 /* Gives the exchange up. The id is HC_E_GONE from here on, and what was handed out for it must not

@@ -17,8 +17,6 @@ std::string_view text(const std::uint8_t* bytes, std::size_t size) noexcept {
 constexpr std::size_t frame_head_size = 9;
 /// A piece of a body up to this size is copied behind its frame's head; a longer one is moved.
 constexpr std::size_t copied_max = 4 * 1024;
-/// DATA with so many bytes is work that a peer has paid for.
-constexpr std::size_t work_min = 256;
 
 /// No exception passes through nghttp2: what runs out of memory fails.
 template <auto Call>
@@ -37,7 +35,6 @@ struct Caught<Call> {
 } // namespace
 
 void Session::Callbacks::set(nghttp2_session_callbacks* callbacks) noexcept {
-    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, &Caught<&begin_frame>::call);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks,
                                                             &Caught<&begin_headers>::call);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, &Caught<&header>::call);
@@ -57,51 +54,9 @@ void Session::Callbacks::set(nghttp2_session_callbacks* callbacks) noexcept {
 
 // -- in -------------------------------------------------------------------------------------------
 
-/// Every frame begins here: those that do no work are counted. A failure ends the reading at once;
-/// Session::receive says why.
-int Session::Callbacks::begin_frame(nghttp2_session*, const nghttp2_frame_hd* head, void* user) {
-    Session& self = self_of(user);
-    const bool ack = (head->flags & NGHTTP2_FLAG_ACK) != 0;
-    const bool last = (head->flags & NGHTTP2_FLAG_END_STREAM) != 0;
-    switch (head->type) {
-    case NGHTTP2_DATA:
-        if (head->length >= work_min) self.guard_.earn();
-        if (head->length == 0 && !last) self.count(Glitch::empty);
-        break;
-    case NGHTTP2_HEADERS:
-        // The one before began nothing.
-        if (std::exchange(self.head_announced_, true)) self.count(Glitch::ignored);
-        if (head->length == 0) self.count(Glitch::empty);
-        break;
-    case NGHTTP2_CONTINUATION:
-        self.count(head->length == 0 ? Glitch::empty : Glitch::continuation);
-        break;
-    case NGHTTP2_SETTINGS:
-        if (!ack && self.introduced_) self.count(Glitch::settings);
-        break;
-    case NGHTTP2_PING:
-        if (!ack) self.count(Glitch::ping);
-        break;
-    case NGHTTP2_WINDOW_UPDATE:
-        if (self.window_updates_ > 0) {
-            --self.window_updates_;
-        } else {
-            self.count(Glitch::window);
-        }
-        break;
-    case NGHTTP2_RST_STREAM: self.count(Glitch::reset_by_peer); break;
-    case NGHTTP2_PRIORITY:
-    case NGHTTP2_PRIORITY_UPDATE: self.count(Glitch::priority); break;
-    case NGHTTP2_GOAWAY: self.count(Glitch::ping); break;
-    default: self.count(Glitch::unknown); break;
-    }
-    return go_on(self);
-}
-
 int Session::Callbacks::begin_headers(nghttp2_session* session, const nghttp2_frame* frame,
                                       void* user) {
     Session& self = self_of(user);
-    self.head_announced_ = false;
     self.drop_head();
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
         self.in_head_ = stream_of(session, frame->hd.stream_id);
@@ -111,6 +66,7 @@ int Session::Callbacks::begin_headers(nghttp2_session* session, const nghttp2_fr
     Stream* stream = self.party_.make_stream();
     if (stream == nullptr) return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
     stream->id = frame->hd.stream_id;
+    self.past_.begin(stream->id);
     self.streams_.push_back(*stream);
     self.in_head_ = stream;
     nghttp2_session_set_stream_user_data(session, stream->id, stream);
@@ -198,12 +154,21 @@ int Session::Callbacks::frame_received(nghttp2_session* session, const nghttp2_f
 }
 
 /// A frame that nghttp2 answers with a reset of its stream or with the end of the connection.
-int Session::Callbacks::invalid_frame(nghttp2_session* session, const nghttp2_frame* frame, int,
-                                      void* user) {
+int Session::Callbacks::invalid_frame(nghttp2_session* session, const nghttp2_frame* frame,
+                                      int error, void* user) {
     Session& self = self_of(user);
     if (frame->hd.type == NGHTTP2_HEADERS) self.drop_head();
     // Where there is a stream it is counted when the reset goes (stream_closed).
-    if (stream_of(session, frame->hd.stream_id) == nullptr) self.count(Glitch::ignored);
+    const std::int32_t id = frame->hd.stream_id;
+    if (stream_of(session, id) == nullptr) {
+        self.count(Glitch::ignored);
+        if (id > self.past_.last()) { // refused
+            self.past_.begin(id);
+            self.past_.cut(id);
+        }
+    } else if (frame->hd.type == NGHTTP2_WINDOW_UPDATE && error == NGHTTP2_ERR_FLOW_CONTROL) {
+        self.overflown_ = id;
+    }
     return go_on(self);
 }
 
@@ -227,6 +192,7 @@ int Session::Callbacks::stream_closed(nghttp2_session* session, std::int32_t id,
     if (self.in_head_ == stream) self.drop_head();
     stream->closed = true;
     const bool by_us = self.in_pull_;
+    if (by_us && !stream->remote_ended) self.past_.cut(id);
     if (by_us && code != NGHTTP2_NO_ERROR && !stream->reset_sent) self.count(Glitch::reset_by_us);
     self.record({.kind = Event::Kind::closed, .by_us = by_us, .number = code, .stream = stream});
     return 0;

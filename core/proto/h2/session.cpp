@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <new>
+#include <utility>
 
 #include "core/proto/h2/callbacks.hpp"
 
@@ -91,6 +92,10 @@ bool Session::receive(std::string_view slice, Instant now) {
         kept_.reset();
     }
     if (failed_) return false;
+    if (!scan_.walk(slice, [this](const FrameHead& frame) { return look_at(frame); })) {
+        fail_with(guard_.spent() ? Code::enhance_your_calm : error_);
+        return false;
+    }
     const auto taken = nghttp2_session_mem_recv2(
         session_, reinterpret_cast<const std::uint8_t*>(slice.data()), slice.size());
     if (scratch_.heads.open()) kept_ = scratch_.heads.keep();
@@ -109,6 +114,69 @@ bool Session::receive(std::string_view slice, Instant now) {
         }
     }
     return !failed_;
+}
+
+/// Every frame is seen here first: those that do no work are counted. False ends the connection.
+bool Session::look_at(const FrameHead& frame) noexcept {
+    constexpr std::size_t work_min =
+        256; // DATA with so many bytes is work that a peer has paid for
+    const bool ack = (frame.flags & NGHTTP2_FLAG_ACK) != 0;
+    switch (frame.type) {
+    case NGHTTP2_DATA:
+        if (!is_in_order(frame)) return false;
+        if (frame.size >= work_min) guard_.earn();
+        if (frame.size == 0 && (frame.flags & NGHTTP2_FLAG_END_STREAM) == 0) count(Glitch::empty);
+        break;
+    case NGHTTP2_HEADERS:
+        if (!is_in_order(frame)) return false;
+        if (frame.size == 0) count(Glitch::empty);
+        if (leaving_) count(Glitch::ignored);
+        break;
+    case NGHTTP2_CONTINUATION: count(frame.size == 0 ? Glitch::empty : Glitch::continuation); break;
+    case NGHTTP2_SETTINGS:
+        if (!ack && std::exchange(settings_seen_, true)) count(Glitch::settings);
+        break;
+    case NGHTTP2_PING:
+        if (!ack) count(Glitch::ping);
+        break;
+    case NGHTTP2_WINDOW_UPDATE:
+        if (--window_updates_ < 0) {
+            window_updates_ = 0;
+            count(Glitch::window);
+        }
+        break;
+    case NGHTTP2_RST_STREAM:
+        reset_ = frame.stream;
+        count(Glitch::reset_by_peer);
+        break;
+    case NGHTTP2_PRIORITY:
+        if (frame.stream == 0) return false;
+        count(Glitch::priority);
+        break;
+    case NGHTTP2_PRIORITY_UPDATE: count(Glitch::priority); break;
+    default: count(Glitch::unknown); break;
+    }
+    return !guard_.spent();
+}
+
+/// What nghttp2 would pass over: frames for streams that the peer has ended itself.
+bool Session::is_in_order(const FrameHead& frame) noexcept {
+    if (frame.stream == reset_ && reset_ != 0) { // nghttp2 may not have read that yet
+        error_ = Code::stream_closed;
+        return false;
+    }
+    if (frame.stream > past_.last() || frame.stream % 2 == 0 ||
+        nghttp2_session_find_stream(session_, frame.stream) != nullptr) {
+        return true;
+    }
+    switch (past_.end_of(frame.stream)) {
+    case Past::End::by_us:
+        if (frame.type == NGHTTP2_HEADERS) count(Glitch::ignored);
+        return true;
+    case Past::End::by_peer: error_ = Code::stream_closed; return false;
+    case Past::End::never_begun: error_ = Code::protocol_error; return false;
+    }
+    return true;
 }
 
 void Session::fail_with(Code code) noexcept {
@@ -157,8 +225,24 @@ bool Session::pull(Instant now) {
         return false;
     }
     if (n == 0) return false;
+    if (overflown_ != 0 && bytes[3] == NGHTTP2_GOAWAY) [[unlikely]] {
+        write_reset(std::exchange(overflown_, 0), Code::flow_control_error);
+    }
     party_.write({reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(n)});
     return true;
+}
+
+/// nghttp2 ends a connection for a stream's fault without a word about the stream, which RFC 9113
+/// wants told (section 6.9.1).
+void Session::write_reset(std::int32_t stream, Code code) {
+    const auto id = static_cast<std::uint32_t>(stream);
+    const auto byte = [](std::uint32_t value, int shift) {
+        return static_cast<char>(value >> shift & 0xff);
+    };
+    const char frame[] = {
+        0, 0, 4, NGHTTP2_RST_STREAM,     0, byte(id, 24), byte(id, 16), byte(id, 8), byte(id, 0),
+        0, 0, 0, static_cast<char>(code)};
+    party_.write({frame, sizeof frame});
 }
 
 void Session::begin_head(std::string_view status) {
@@ -204,6 +288,7 @@ void Session::reset(Stream& stream, std::uint32_t code) noexcept {
 void Session::announce_end() noexcept { nghttp2_submit_shutdown_notice(session_); }
 
 void Session::refuse_streams() noexcept {
+    leaving_ = true;
     nghttp2_submit_goaway(session_, NGHTTP2_FLAG_NONE,
                           nghttp2_session_get_last_proc_stream_id(session_), NGHTTP2_NO_ERROR,
                           nullptr, 0);

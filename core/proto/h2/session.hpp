@@ -24,8 +24,10 @@
 #include "core/base/chain.hpp"
 #include "core/base/limits.hpp"
 #include "core/base/time.hpp"
+#include "core/proto/h2/frames.hpp"
 #include "core/proto/h2/guard.hpp"
 #include "core/proto/h2/head.hpp"
+#include "core/proto/h2/past.hpp"
 #include "core/proto/h2/stream.hpp"
 
 struct nghttp2_session;
@@ -190,8 +192,11 @@ private:
     bool open();
     bool submit_settings() noexcept;
     void fail_with(Code code) noexcept;
+    bool look_at(const FrameHead& frame) noexcept;
+    bool is_in_order(const FrameHead& frame) noexcept;
     void record(Event event) { scratch_.events_.push_back(event); }
     void count(Glitch what, std::uint32_t weight = 1) noexcept { guard_.count(what, now_, weight); }
+    void write_reset(std::int32_t stream, Code code);
     void note_sent(std::uint32_t frames) noexcept;
     void drop_head() noexcept {
         in_head_ = nullptr;
@@ -206,13 +211,19 @@ private:
     std::unique_ptr<Heads::Kept> kept_;
     Stream* in_head_ = nullptr; // whose head is being read
     Guard guard_;
+    Past past_;
+    FrameScan scan_{preface.size()};
+    Code error_ = Code::protocol_error; // what look_at() has found
     Window window_{65'535};
     Instant now_;
     Instant shaken_at_;                      // when our SETTINGS went
     Duration round_trip_ = Duration::zero(); // zero: not known
     std::int32_t window_updates_ = 0;        // that what was sent gives reason for
     bool in_pull_ = false;
-    bool head_announced_ = false; // HEADERS came, and have begun nothing yet
+    std::int32_t reset_ = 0;     // the stream that the peer has reset last
+    std::int32_t overflown_ = 0; // the stream whose window the peer has made too large
+    bool settings_seen_ = false;
+    bool leaving_ = false;       // no more streams are accepted
     bool introduced_ = false;
     bool failed_ = false;
     bool broken_ = false; // memory ran out in the middle of something

@@ -1,0 +1,194 @@
+// A session without a connection: bytes in, events; fields in, bytes out.
+#include "core/proto/h2/session.hpp"
+
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <string>
+
+#include "tests/support/h2_frames.hpp"
+
+namespace hc::h2 {
+namespace {
+
+namespace made = hc::test::h2;
+
+class SessionTest : public ::testing::Test, protected Party {
+protected:
+    SessionTest() : session_(Session::server(limits_, scratch_, *this, now_)) {}
+
+    Stream* make_stream() noexcept override { return &streams_.emplace_back(); }
+    char* reserve(std::size_t n) override {
+        room_.resize(n);
+        return room_.data();
+    }
+    void commit(std::size_t n) noexcept override { out_.append(room_, 0, n); }
+    void write(std::string_view bytes) override { out_ += bytes; }
+    void write(Chain&& bytes) override {
+        for (const Chunk* chunk = bytes.head(); chunk != nullptr; chunk = chunk->next) {
+            out_.append(chunk->data, chunk->size);
+        }
+        bytes.consume(bytes.size());
+    }
+
+    /// The events of a slice as letters: h d e c t ...
+    std::string receive(std::string_view bytes) {
+        std::string letters;
+        if (!session_->receive(bytes, now_)) return "failed";
+        for (const Event& event : session_->events()) letters += letter(event);
+        return letters;
+    }
+    std::string pull() {
+        std::string letters;
+        while (session_->pull(now_)) {}
+        for (const Event& event : session_->events()) letters += letter(event);
+        session_->clear_events();
+        reader_.read(std::exchange(out_, {}));
+        return letters;
+    }
+    static char letter(const Event& event) {
+        return "htdesmcSp"[static_cast<std::size_t>(event.kind)];
+    }
+    Stream& stream(std::size_t i) { return streams_.at(i); }
+    void respond(Stream& stream, std::string_view body, bool fin = true) {
+        session_->begin_head("200");
+        session_->submit_head(stream, false);
+        stream.out.append(body);
+        stream.out_ended = fin;
+    }
+
+    ConnectionLimits limits_;
+    Scratch scratch_;
+    Instant now_{1'000'000'000};
+    std::deque<Stream> streams_;
+    std::string room_;
+    std::string out_;
+    made::Reader reader_;
+    std::unique_ptr<Session> session_;
+};
+
+TEST_F(SessionTest, RequestsAreRecordedInOrder) {
+    EXPECT_EQ(receive(made::hello + made::request(1, made::get("/a")) +
+                      made::request(3, made::post("/b"), made::none) +
+                      made::frame(made::data, made::none, 3, "xy") +
+                      made::frame(made::data, made::end_stream, 3, "z")),
+              "hhdde");
+    EXPECT_TRUE(session_->introduced());
+    const auto events = session_->events();
+    EXPECT_EQ(session_->head(events[1].number).view.method, http::Method::post);
+    EXPECT_EQ(events[2].data, "xy");
+    EXPECT_EQ(events[3].data, "z");
+    EXPECT_EQ(events[4].stream, &stream(1));
+    EXPECT_TRUE(stream(0).remote_ended);
+}
+
+TEST_F(SessionTest, AnAnswerClosesItsStream) {
+    receive(made::hello + made::request(1, made::get("/")));
+    session_->begin_head("204");
+    session_->add("X-Name", "value");
+    EXPECT_TRUE(session_->submit_head(stream(0), true));
+    EXPECT_EQ(receive(""), "");
+    EXPECT_EQ(pull(), "c");
+    EXPECT_EQ(reader_.streams[1].status, 204);
+    EXPECT_EQ(reader_.streams[1].fields, "x-name: value\n");
+    EXPECT_TRUE(stream(0).closed);
+    EXPECT_TRUE(stream(0).end_sent);
+}
+
+TEST_F(SessionTest, ABodyFollowsTheWindows) {
+    receive(made::hello + made::request(1, made::get("/")));
+    session_->clear_events();
+    respond(stream(0), std::string(100'000, 'a'), false);
+    EXPECT_EQ(pull(), "m");
+    EXPECT_EQ(reader_.streams[1].body.size(), 65'535U);
+    EXPECT_EQ(stream(0).out.size(), 100'000U - 65'535U);
+    EXPECT_TRUE(session_->is_stalled(stream(0)));
+    stream(0).moved = false;
+    receive(made::frame(made::window_update, made::none, 0, made::u32(100'000)) +
+            made::frame(made::window_update, made::none, 1, made::u32(100'000)));
+    EXPECT_EQ(pull(), "m");
+    EXPECT_EQ(reader_.streams[1].body.size(), 100'000U);
+    EXPECT_TRUE(stream(0).waiting);
+    stream(0).out.append("end");
+    stream(0).out_ended = true;
+    session_->resume(stream(0));
+    EXPECT_EQ(pull(), "c");
+    EXPECT_TRUE(reader_.streams[1].ended);
+    EXPECT_TRUE(reader_.streams[1].body.ends_with("aend"));
+}
+
+TEST_F(SessionTest, TheShortBodyGoesWithoutAChunk) {
+    receive(made::hello + made::frame(made::settings, made::none, 0, made::setting(4, 3)) +
+            made::request(1, made::get("/")));
+    session_->clear_events();
+    session_->begin_head("200");
+    session_->submit_head(stream(0), false);
+    stream(0).keep_small("abcdef");
+    stream(0).out_ended = true;
+    pull();
+    EXPECT_EQ(reader_.streams[1].body, "abc");
+    receive(made::frame(made::window_update, made::none, 1, made::u32(10)));
+    EXPECT_EQ(pull(), "c");
+    EXPECT_EQ(reader_.streams[1].body, "abcdef");
+}
+
+TEST_F(SessionTest, TrailersEndTheStream) {
+    receive(made::hello + made::request(1, made::get("/")));
+    session_->clear_events();
+    stream(0).trailers = std::make_unique<Stream::Trailers>();
+    stream(0).trailers->emplace_back("x-t", "1");
+    respond(stream(0), "body");
+    EXPECT_EQ(pull(), "c");
+    EXPECT_EQ(reader_.streams[1].body, "body");
+    EXPECT_EQ(reader_.streams[1].trailers, "x-t: 1\n");
+    EXPECT_TRUE(reader_.streams[1].ended);
+}
+
+TEST_F(SessionTest, WhoCutsAStreamIsTold) {
+    receive(made::hello + made::request(1, made::post("/"), made::none) +
+            made::request(3, made::post("/"), made::none));
+    session_->clear_events();
+    session_->reset(stream(0), Code::cancel);
+    ASSERT_EQ(pull(), "c");
+    EXPECT_EQ(reader_.streams[1].reset, 8U);
+    EXPECT_EQ(receive(made::frame(made::data, made::none, 1, "on its way")), "") << "no error";
+    EXPECT_EQ(receive(made::frame(made::rst_stream, made::none, 3, made::u32(8))), "c");
+    EXPECT_FALSE(session_->events()[0].by_us);
+    EXPECT_EQ(receive(made::frame(made::data, made::none, 3, "behind the end")), "failed");
+    pull();
+    ASSERT_EQ(reader_.goaways.size(), 1U);
+    EXPECT_EQ(reader_.goaways[0].second, 5U) << "STREAM_CLOSED";
+    EXPECT_TRUE(session_->over());
+}
+
+TEST_F(SessionTest, AnythingButThePrefaceFails) {
+    EXPECT_EQ(receive("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), "failed");
+    pull();
+    ASSERT_EQ(reader_.goaways.size(), 1U);
+    EXPECT_EQ(reader_.goaways[0].second, 1U);
+    EXPECT_TRUE(session_->over());
+    EXPECT_EQ(receive("more"), "failed");
+}
+
+TEST_F(SessionTest, EveryCutOfTheInputGivesTheSameEvents) {
+    const std::string bytes = made::hello + made::request(1, made::get("/a", {{"x", "y"}})) +
+                              made::request(3, made::post("/b"), made::none) +
+                              made::frame(made::data, made::none, 3, "x") +
+                              made::request(3, {{"x-t", "1"}}) +
+                              made::frame(made::settings, made::ack, 0);
+    for (std::size_t at = 1; at < bytes.size(); ++at) {
+        streams_.clear();
+        session_ = Session::server(limits_, scratch_, *this, now_);
+        std::string letters = receive(bytes.substr(0, at));
+        for (const Event& event : session_->events()) {
+            if (event.kind != Event::Kind::head) continue;
+            Head& head = session_->head(event.number);
+            EXPECT_EQ(head.refusal.status, 0);
+        }
+        letters += receive(bytes.substr(at));
+        EXPECT_EQ(letters, "hhdteS") << at;
+    }
+}
+
+} // namespace
+} // namespace hc::h2
