@@ -17,11 +17,13 @@
 #include "core/link/websocket_settings.hpp"
 #include "core/runtime/runtime.hpp"
 #include "core/server/metrics.hpp"
+#include "core/server/topic_options.hpp"
 #include "core/sys/address.hpp"
 
 namespace hc::server {
 
 class Pool;
+class Topics;
 
 /// Where handlers run that may run on either side; see pool.hpp. A handler of C++ that wants a
 /// thread of the pool asks Server::pool() for one.
@@ -39,6 +41,7 @@ struct ServerOptions {
     bool access_log = false;         // one line an exchange, component "access"
     bool half_close_is_gone = false; // h1: a FIN behind a complete request counts as gone
     link::WebSocketSettings websocket;
+    TopicOptions topics;
     Execution execution = Execution::inline_;
     std::uint32_t pool_threads = 8;       // they start when they are first needed
     std::uint32_t pool_queue_max = 1'000; // requests that wait for one. 503 with Retry-After
@@ -92,6 +95,9 @@ public:
     const ServerOptions& options() const noexcept;
     /// nullptr with Execution::inline_.
     const std::shared_ptr<Pool>& pool() const noexcept;
+
+    /// nullptr in a build without WebSocket.
+    const std::shared_ptr<Topics>& topics() const noexcept;
 
     struct State; // core/server/state.hpp
 

@@ -4,10 +4,12 @@
 
 #include <fmt/format.h>
 
+#include "hc_build.h"
 #include "core/http/status.hpp"
 #include "core/link/h1_driver.hpp"
 #include "core/link/tcp_transport.hpp"
 #include "core/server/proxy_reader.hpp"
+#include "core/server/topics.hpp"
 
 namespace hc::server {
 
@@ -35,6 +37,9 @@ WorkerServer::WorkerServer(runtime::Worker& worker, std::shared_ptr<Server::Stat
     context_->keeps_heads = options.access_log;
     context_->retry_after_s = options.limits.retry_after_s;
     context_->websocket_settings = &options.websocket;
+#if HC_WITH_WEBSOCKET
+    context_->topics = state_->topics.get();
+#endif
     const auto workers = static_cast<std::uint32_t>(state_->shares.size());
     context_->handshakes_max = (options.limits.tls_handshakes_max + workers - 1) / workers;
     exchanges_max_ = (options.limits.exchanges_max + workers - 1) / workers;

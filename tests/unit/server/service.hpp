@@ -68,6 +68,7 @@ public:
     ListenOptions listening{.address = "[::]:80"};
     std::shared_ptr<Server> server;
     std::shared_ptr<Echo> echo = std::make_shared<Echo>();
+    std::shared_ptr<link::ExchangeUser> other; // in its place
     std::vector<std::string> lines; // of the log: "component: text"
     std::unique_ptr<runtime::Runtime> runtime;
 
