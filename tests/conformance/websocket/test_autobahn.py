@@ -188,7 +188,7 @@ def test_5_a_continuation_of_nothing_fails(ws, fin, piece):
     if piece is None:
         ws.send(data)
     else:
-        ws.send_slowly(data[:1], piece)
+        ws.send_slowly(data, piece)
     assert ws.closed() == 1002
 
 
