@@ -40,9 +40,8 @@ hc_status hc_topic_subscribe(hc_exchange exchange, const char* topic, size_t n) 
             [&](const Away& away) -> hc_status {
                 const hc_status bad = examine(away.exchange(), name);
                 if (bad != HC_OK) return bad;
-                return away.post([kept = std::string(name)](Exchange& there) {
-                    return subscribe(there, kept);
-                });
+                return away.post(
+                    [kept = std::string(name)](Exchange& there) { return subscribe(there, kept); });
             });
     });
 }

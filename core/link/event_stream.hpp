@@ -1,6 +1,6 @@
 // EventStream: what an exchange becomes when it sends server-sent events: it is kept busy while
-// there is nothing to tell, ends in order when its connection wants to, and may subscribe to topics.
-// The user is called as before.
+// there is nothing to tell, ends in order when its connection wants to, and may subscribe to
+// topics. The user is called as before.
 #pragma once
 
 #include <cstdint>

@@ -47,7 +47,8 @@ struct Topics::Subscriptions final : Stage::Dependent {
         topics->leave(*gone->topic, gone->exchange.worker().index());
     }
     std::optional<std::size_t> find(std::string_view name) const {
-        const auto at = std::ranges::find_if(all, [&](const auto& s) { return s->topic->name == name; });
+        const auto at =
+            std::ranges::find_if(all, [&](const auto& s) { return s->topic->name == name; });
         if (at == all.end()) return std::nullopt;
         return static_cast<std::size_t>(at - all.begin());
     }
@@ -190,7 +191,8 @@ ErrorKind Topics::publish(std::string_view name, ws::Opcode kind, std::string_vi
 namespace {
 
 ErrorKind give(Exchange& exchange, SharedMessage& message) {
-    if (link::WebSocket* socket = link::WebSocket::of(exchange)) return socket->send_shared(message);
+    if (link::WebSocket* socket = link::WebSocket::of(exchange))
+        return socket->send_shared(message);
     if (message.kind() != ws::Opcode::text) return ErrorKind::ok; // it has no form of such
     if (exchange.over_watermark()) return ErrorKind::again;
     return put_shared(exchange, message, message.event());

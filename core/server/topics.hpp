@@ -42,8 +42,8 @@ public:
     Topics(const Topics&) = delete;
     Topics& operator=(const Topics&) = delete;
 
-    /// On the exchange's worker. Subscribes it, once; an event stream is sent first what the topic's
-    /// log has behind the Last-Event-ID of its request.
+    /// On the exchange's worker. Subscribes it, once; an event stream is sent first what the
+    /// topic's log has behind the Last-Event-ID of its request.
     ///   state    it is neither a WebSocket nor an answer that has begun
     ///   invalid  the name is empty or too long
     ///   limit    there are too many topics, or subscriptions of this exchange

@@ -3,7 +3,8 @@
  *     06_websocket_chat [ADDRESS]      127.0.0.1:8080 unless told; port 0 takes a free one
  *
  * Try it in the console of a browser's page from there:
- *     s = new WebSocket("ws://127.0.0.1:8080/"); s.onmessage = e => console.log(e.data); s.send("hi")
+ *     s = new WebSocket("ws://127.0.0.1:8080/"); s.onmessage = e => console.log(e.data)
+ *     s.send("hi")
  */
 #include <stdio.h>
 #include <string.h>

@@ -50,7 +50,8 @@ static void send_kept(struct stream* stream) {
         at += HEAD + n;
     }
     stream->waiting -= at;
-    if (at > 0 && stream->waiting > 0) memmove(stream->window, stream->window + at, stream->waiting);
+    if (at > 0 && stream->waiting > 0)
+        memmove(stream->window, stream->window + at, stream->waiting);
     if (stream->waiting > 0) return;
     free(stream->window);
     stream->window = NULL;
@@ -58,8 +59,8 @@ static void send_kept(struct stream* stream) {
 
 static void echo_message(struct stream* stream, const hc_event* event) {
     if (stream->waiting == 0) {
-        const hc_status status = hc_ws_send(event->obj, (int32_t)event->aux[0], bytes_of(event),
-                                            event->n, 0, 0);
+        const hc_status status =
+            hc_ws_send(event->obj, (int32_t)event->aux[0], bytes_of(event), event->n, 0, 0);
         if (status == HC_OK) hc_recv(event->obj, event->n);
         if (status != HC_E_AGAIN) return; /* after a failure CLOSED comes */
     }
@@ -100,7 +101,8 @@ void serve_ws_chat(void* arg, const hc_event* event) {
     switch (event->type) {
     case HC_EV_REQUEST:
         if (!accept_socket(event)) return;
-        if (hc_topic_subscribe(event->obj, room, ROOM) != HC_OK) hc_ws_close(event->obj, 1013, "", 0);
+        if (hc_topic_subscribe(event->obj, room, ROOM) != HC_OK)
+            hc_ws_close(event->obj, 1013, "", 0);
         hc_recv(event->obj, UINT64_MAX);
         break;
     case HC_EV_WS_MESSAGE:

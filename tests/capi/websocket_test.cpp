@@ -302,7 +302,8 @@ TEST_P(WebSocketOf, AnEventBeginsItsAnswer) {
     EXPECT_EQ(response.fields["content-type"], "text/event-stream");
     EXPECT_EQ(response.fields["cache-control"], "no-store");
     EXPECT_EQ(response.fields["x-accel-buffering"], "no");
-    EXPECT_EQ(response.body, "event: tick\nid: 7\nretry: 500\ndata: one\ndata: two\n\ndata: end\n\n");
+    EXPECT_EQ(response.body,
+              "event: tick\nid: 7\nretry: 500\ndata: one\ndata: two\n\ndata: end\n\n");
     program.settle();
 }
 

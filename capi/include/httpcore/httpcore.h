@@ -831,8 +831,8 @@ HC_API hc_status hc_send(hc_exchange exchange, const void* bytes, size_t n, uint
 HC_API hc_status hc_send_file(hc_exchange exchange, intptr_t fd, uint64_t offset, uint64_t length,
                               uint32_t flags, uint64_t token);
 
-/* Formats one server-sent event (HTML Living Standard, section 9.2) and sends it as hc_send does. When
- * nothing was answered yet it answers 200 first, with Content-Type: text/event-stream,
+/* Formats one server-sent event (HTML Living Standard, section 9.2) and sends it as hc_send does.
+ * When nothing was answered yet it answers 200 first, with Content-Type: text/event-stream,
  * Cache-Control: no-store and X-Accel-Buffering: no; hc_respond may do so with other fields. From
  * the first event on, comments are sent while there are no events ("limits.sse_heartbeat_ms").
  *   event, id  zero-terminated, or NULL to leave the line out; without CR or LF, id without NUL
@@ -920,8 +920,8 @@ HC_API hc_status hc_ws_close(hc_exchange exchange, uint16_t code, const char* re
  * gets what came behind it first, or all that is left when that is forgotten.
  */
 
-/* Subscribes a WebSocket, or an answer that has begun and becomes an event stream by it. Twice is as
- * once. Errors: HC_E_INVALID (an empty or long name), HC_E_STATE (not answered), HC_E_CLOSED,
+/* Subscribes a WebSocket, or an answer that has begun and becomes an event stream by it. Twice is
+ * as once. Errors: HC_E_INVALID (an empty or long name), HC_E_STATE (not answered), HC_E_CLOSED,
  * HC_E_LIMIT ("limits.topics_max", "limits.topic_subscriptions_max"), HC_E_UNSUPPORTED. */
 HC_API hc_status hc_topic_subscribe(hc_exchange exchange, const char* topic, size_t n);
 /* Errors: HC_E_NOT_FOUND (not subscribed; on another thread that is HC_OK). */

@@ -2,12 +2,13 @@
 
 The cases are written anew, against /ws/echo of the demo server, from the descriptions of the
 groups: 1 framing, 2 pings and pongs, 3 reserved bits, 4 opcodes, 5 fragmentation, 6 UTF-8,
-7 closing, 9 limits, 10 automatic fragmentation, 12 and 13 compression. Where Autobahn allows several
-answers ("non-strict"), the one that this server gives is asked for.
+7 closing, 9 limits, 10 automatic fragmentation, 12 and 13 compression. Where Autobahn allows
+several answers ("non-strict"), the one that this server gives is asked for.
 """
 
 import random
 import struct
+import threading
 import time
 
 import pytest
@@ -62,7 +63,7 @@ def echoes(ws, opcode, payload):
     is_next(ws, opcode, payload)
 
 
-# -- 1: framing -------------------------------------------------------------------------------------
+# -- 1: framing -----------------------------------------------------------------------------------
 
 SIZES = [0, 125, 126, 127, 128, 65535, 65536]
 
@@ -87,7 +88,7 @@ def test_1_8_in_pieces_of_997_bytes(ws, opcode):
     close_well(ws)
 
 
-# -- 2: pings and pongs -----------------------------------------------------------------------------
+# -- 2: pings and pongs ---------------------------------------------------------------------------
 
 @pytest.mark.parametrize("payload", [b"", b"Hello, world!", bytes(range(0xfe, 0x100)) * 3,
                                      b"\xfe" * 125], ids=["2.1", "2.2", "2.3", "2.4"])
@@ -129,7 +130,7 @@ def test_2_ten_pings(ws, slowly):
     close_well(ws)
 
 
-# -- 3: reserved bits -------------------------------------------------------------------------------
+# -- 3: reserved bits -----------------------------------------------------------------------------
 
 @pytest.mark.parametrize("rsv", range(1, 8))
 def test_3_reserved_bits_fail(ws, rsv):
@@ -145,7 +146,7 @@ def test_3_reserved_bits_of_control_frames_fail(ws, opcode, rsv):
     assert ws.closed() == 1002
 
 
-# -- 4: opcodes -------------------------------------------------------------------------------------
+# -- 4: opcodes -----------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("opcode", [3, 4, 5, 6, 7, 11, 12, 13, 14, 15])
 @pytest.mark.parametrize("payload", [b"", b"reserved opcode payload"])
@@ -155,7 +156,7 @@ def test_4_reserved_opcodes_fail(ws, opcode, payload):
     assert ws.closed() == 1002
 
 
-# -- 5: fragmentation -------------------------------------------------------------------------------
+# -- 5: fragmentation -----------------------------------------------------------------------------
 
 @pytest.mark.parametrize("opcode", [PING, PONG], ids=["5.1", "5.2"])
 def test_5_control_frames_in_fragments_fail(ws, opcode):
@@ -226,7 +227,7 @@ def test_5_many_fragments_and_pings(ws, slowly):
     close_well(ws)
 
 
-# -- 6: UTF-8 ---------------------------------------------------------------------------------------
+# -- 6: UTF-8 -------------------------------------------------------------------------------------
 
 KAPPA = "κόσμε".encode()
 BAD = KAPPA + b"\xed\xa0\x80edited"
@@ -326,7 +327,7 @@ def test_6_bad_texts(ws, text):
     assert ws.closed() == 1007
 
 
-# -- 7: closing -------------------------------------------------------------------------------------
+# -- 7: closing -----------------------------------------------------------------------------------
 
 def test_7_1_1_a_message_then_a_close(ws):
     echoes(ws, TEXT, b"Hello World!")
@@ -375,15 +376,13 @@ def test_7_9_codes_that_may_not(ws, code):
     assert ws.closed() == 1002
 
 
-# -- 9: limits --------------------------------------------------------------------------------------
+# -- 9: limits ------------------------------------------------------------------------------------
 
 LARGE = [64 * 1024, 256 * 1024, MIB, 4 * MIB, *([] if SANITIZED else [8 * MIB, 16 * MIB])]
 
 
 def speak(ws, data):
     """Sends while it reads: neither side has to keep all of it."""
-    import threading
-
     sender = threading.Thread(target=ws.send, args=(data,))
     sender.start()
     got = ws.message()
@@ -437,7 +436,7 @@ def test_9_a_message_that_is_too_big(demo):
         assert ws.closed() == 1009
 
 
-# -- 10: automatic fragmentation --------------------------------------------------------------------
+# -- 10: automatic fragmentation ------------------------------------------------------------------
 
 def test_10_1_1_a_message_that_an_endpoint_may_cut(ws):
     payload = b"*" * 65536
@@ -448,7 +447,7 @@ def test_10_1_1_a_message_that_an_endpoint_may_cut(ws):
     close_well(ws)
 
 
-# -- 12, 13: compression ----------------------------------------------------------------------------
+# -- 12, 13: compression --------------------------------------------------------------------------
 
 OFFERS = [
     "permessage-deflate",                                                              # 12.x, 13.1
@@ -461,10 +460,10 @@ OFFERS = [
     "permessage-deflate; server_no_context_takeover; client_max_window_bits=9, "
     "permessage-deflate; server_no_context_takeover, permessage-deflate",              # 13.7
 ]
+JSON = b'{"id": 12345, "name": "some JSON", "tags": []}, '
 KINDS = {
     "12.1 zeros": lambda dice, n: bytes(n),
-    "12.2 text": lambda dice, n: (b'{"id": 12345, "name": "some JSON", "tags": []}, ' * (n // 48 + 1)
-                                  )[:n],
+    "12.2 text": lambda dice, n: (JSON * (n // len(JSON) + 1))[:n],
     "12.3 words": lambda dice, n: b" ".join(dice.choice([b"alpha", b"beta", b"gamma", b"delta"])
                                             for _ in range(n // 5 + 1))[:n],
     "12.4 noise": lambda dice, n: dice.randbytes(n),

@@ -69,7 +69,7 @@ public:
     std::shared_ptr<Server> server;
     std::shared_ptr<Echo> echo = std::make_shared<Echo>();
     std::shared_ptr<link::ExchangeUser> other; // in its place
-    std::vector<std::string> lines; // of the log: "component: text"
+    std::vector<std::string> lines;            // of the log: "component: text"
     std::unique_ptr<runtime::Runtime> runtime;
 
 private:
