@@ -1,7 +1,6 @@
-// Calls that send: respond, send, send_file, send_sse, upgrade, finish.
+// Calls that send: respond, send, send_file, upgrade, finish.
 #include <algorithm>
 #include <optional>
-#include <string>
 
 #include "capi/src/exchange.hpp"
 #include "capi/src/sending.hpp"
@@ -288,20 +287,6 @@ hc_status hc_send_file(hc_exchange exchange, intptr_t fd, uint64_t offset, uint6
                     return Loan::of_file(away.exchange(), fd, offset, length, token).take();
                 });
             });
-    });
-}
-
-hc_status hc_send_sse(hc_exchange exchange, const char* event, const char* id, const char* data,
-                      size_t n, int32_t retry_ms, uint32_t flags, uint64_t token) {
-    return barrier([&]() -> hc_status {
-        if (!flags_are_sound(flags, HC_FIN | HC_RELEASE) || (data == nullptr && n > 0)) {
-            return HC_E_INVALID;
-        }
-        std::string text;
-        if (!format_sse(text, event, id, view(data, n), data != nullptr, retry_ms)) {
-            return HC_E_INVALID;
-        }
-        return send_any(exchange, text, flags, token);
     });
 }
 

@@ -17,6 +17,7 @@ constexpr std::int64_t day_ms = 86'400'000;
 constexpr std::array<std::string_view, 5> level_names{"debug", "info", "warning", "error", "off"};
 constexpr std::array<std::string_view, 3> backend_names{"auto", "epoll", "io_uring"};
 constexpr std::array<std::string_view, 3> execution_names{"inline", "pool", "hybrid"};
+constexpr std::array<std::string_view, 2> slow_names{"drop", "close"};
 constexpr std::array<std::string_view, 2> version_names{"1.2", "1.3"};
 constexpr std::array<std::string_view, 3> ask_names{"none", "optional", "required"};
 
@@ -74,14 +75,20 @@ constexpr std::array table{
     Option{"ws.deflate_window_bits", "", "server", 9, 15,
            HC_PLACE(server.websocket.deflate.window_bits),
            "WebSocket: the window of compression is 2 to the power of this, in bytes"},
-    Option{"ws.deflate_mem_level", "", "server", 1, 9,
-           HC_PLACE(server.websocket.deflate.mem_level),
+    Option{"ws.deflate_mem_level", "", "server", 1, 9, HC_PLACE(server.websocket.deflate.mem_level),
            "WebSocket: compressing takes 2 to the power of this plus 9 bytes beside the window"},
     Option{"ws.deflate_level", "", "server", 1, 9, HC_PLACE(server.websocket.deflate.level),
            "WebSocket: compression from 1, fast, to 9, small"},
     Option{"ws.deflate_bytes_min", "bytes", "server", 0, any32,
            HC_PLACE(server.websocket.deflate.bytes_min),
            "WebSocket: shorter messages are not compressed"},
+
+    Option{"sse.replay_events", "count", "server", 0, any32, HC_PLACE(server.topics.log.events_max),
+           "Messages that a topic keeps for event streams that come back; 0: none"},
+    Option{"sse.replay_bytes", "bytes", "server", 0, any64, HC_PLACE(server.topics.log.bytes_max),
+           "Their bytes, for each topic; beyond: the oldest are forgotten"},
+    Option{"topics.slow", "", "server", 0, 0, HC_CHOICE(slow_names, server.topics.slow),
+           "A subscriber that does not read: its messages are dropped, or it is closed"},
 
     Option{"listen.address", "", "listener", 0, 0, HC_PLACE(listen.address),
            "\"127.0.0.1:8080\", \"[::]:0\" or \"unix:/run/x.sock\""},
@@ -250,6 +257,16 @@ constexpr std::array table{
              "From such a ping to anything from the peer; beyond: reset; 0: no limit"),
     HC_LIMIT(server.connection, "server", ws_close_timeout_ms, "ms", 0, day_ms,
              "From a WebSocket's close to the peer's, and to its end; beyond: reset; 0: no limit"),
+
+    HC_LIMIT(server.connection, "server", sse_heartbeat_ms, "ms", 0, day_ms,
+             "Silence on an event stream after which it is sent a comment; 0: never"),
+    Option{"limits.topics_max", "count", "server", 1, any32, HC_PLACE(server.topics.topics_max),
+           "Topics of one server; beyond: HC_E_LIMIT"},
+    Option{"limits.topic_subscriptions_max", "count", "server", 1, any32,
+           HC_PLACE(server.topics.subscriptions_max),
+           "Topics that one exchange has subscribed to; beyond: HC_E_LIMIT"},
+    Option{"limits.topic_name_bytes_max", "bytes", "server", 1, 65'536,
+           HC_PLACE(server.topics.name_bytes_max), "The name of a topic; beyond: HC_E_INVALID"},
 
     HC_LIMIT(server.limits, "server", connections_max, "count", 1, any32,
              "Connections at once; beyond: 503"),

@@ -86,38 +86,4 @@ void report_sent(link::Exchange& exchange, std::uint64_t token) {
         .sent(sent_event(exchange.id(), token, true), receiver_of(exchange));
 }
 
-// -- server-sent events ---------------------------------------------------------------------------
-
-namespace {
-bool is_one_line(std::string_view text) noexcept {
-    return text.find_first_of("\r\n") == std::string_view::npos;
-}
-
-void add_line(std::string& out, std::string_view name, std::string_view value) {
-    out += name;
-    out += ": ";
-    out += value;
-    out += '\n';
-}
-} // namespace
-
-bool format_sse(std::string& out, const char* event, const char* id, std::string_view data,
-                bool has_data, std::int32_t retry_ms) {
-    if (event != nullptr && !is_one_line(event)) return false;
-    if (id != nullptr && !is_one_line(id)) return false;
-    out.reserve(data.size() + 64);
-    if (event != nullptr) add_line(out, "event", event);
-    if (id != nullptr) add_line(out, "id", id);
-    if (retry_ms >= 0) add_line(out, "retry", std::to_string(retry_ms));
-    while (has_data) {
-        const std::size_t end = data.find_first_of("\r\n");
-        add_line(out, "data", data.substr(0, end));
-        if (end == std::string_view::npos) break;
-        const bool both = data.substr(end).starts_with("\r\n");
-        data.remove_prefix(end + (both ? 2 : 1));
-    }
-    out += '\n';
-    return true;
-}
-
 } // namespace hc::capi

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <memory>
 #include <span>
-#include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -69,9 +68,5 @@ private:
 
 /// Tells at once of a loan of nothing.
 void report_sent(link::Exchange& exchange, std::uint64_t token);
-
-/// One server-sent event as text; false when `event` or `id` may not stand in one.
-bool format_sse(std::string& out, const char* event, const char* id, std::string_view data,
-                bool has_data, std::int32_t retry_ms);
 
 } // namespace hc::capi

@@ -42,6 +42,7 @@ constexpr auto features = std::to_array<std::string_view>({
 #endif
 #if HC_WITH_WEBSOCKET
     "websocket",
+    "topics",
 #endif
     "sse",
 });

@@ -60,6 +60,8 @@ struct ConnectionLimits {
     std::uint32_t ws_ping_interval_ms = 30'000;
     /// From a ping of ours to anything from the peer. Reset, with the code 1006.
     std::uint32_t ws_pong_timeout_ms = 20'000;
+    /// Nothing was sent on an event stream for so long: a comment is. 0: never.
+    std::uint32_t sse_heartbeat_ms = 15'000;
     /// From our Close to the peer's, and from both to the end of the connection. Reset.
     std::uint32_t ws_close_timeout_ms = 5'000;
     /// From the first byte of a head (or from accept, for the first) to its end. 408, close.

@@ -137,6 +137,7 @@ public:
     void use_coding(const CodingOptions& options);
     const WebSocketSettings* websocket_settings = nullptr; // the server's; nullptr: the defaults
     std::unique_ptr<ContextPart> websockets;               // what WebSockets share
+    ContextPart* topics = nullptr;                         // the server's
 
     /// A buffer for what is encrypted or was decrypted, of use during a call only.
     std::span<char> plaintext_buffer();

@@ -242,9 +242,6 @@ void H2Driver::end_answer(H2Stream& stream, std::span<const http::Field> trailer
 
 const Endpoint& H2Stream::peer() const noexcept { return driver_.transport_->peer(); }
 sys::Address H2Stream::local() const { return driver_.transport_->local(); }
-std::shared_ptr<const Security> H2Stream::security() const {
-    return driver_.transport_->security();
-}
 const ConnectionLimits& H2Stream::limits() const noexcept { return driver_.context_.limits; }
 std::shared_ptr<const Security> H2Stream::security() const {
     return driver_.transport_->security();

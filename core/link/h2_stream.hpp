@@ -44,7 +44,6 @@ private:
     std::uint64_t drive_queued(const Exchange& exchange) const noexcept override;
     const Endpoint& peer() const noexcept override;
     sys::Address local() const override;
-    std::shared_ptr<const Security> security() const override;
     const ConnectionLimits& limits() const noexcept override;
     std::shared_ptr<const Security> security() const override;
 

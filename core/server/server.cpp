@@ -4,6 +4,7 @@
 
 #include "hc_build.h"
 #include "core/server/state.hpp"
+#include "core/server/topics.hpp"
 #include "core/server/worker_server.hpp"
 
 namespace hc::server {
@@ -50,8 +51,20 @@ std::shared_ptr<Pool> make_pool(runtime::Runtime& runtime, const ServerOptions& 
 }
 } // namespace
 
+namespace {
+std::shared_ptr<Topics> make_topics([[maybe_unused]] runtime::Runtime& on,
+                                    [[maybe_unused]] const ServerOptions& options) {
+#if HC_WITH_WEBSOCKET
+    return std::make_shared<Topics>(on, options.topics);
+#else
+    return nullptr;
+#endif
+}
+} // namespace
+
 Server::State::State(runtime::Runtime& on, ServerOptions with)
-    : runtime(on), options(std::move(with)), pool(make_pool(on, options)) {
+    : runtime(on), options(std::move(with)), topics(make_topics(on, options)),
+      pool(make_pool(on, options)) {
     const std::uint32_t workers = std::max(1U, runtime.workers());
     for (std::uint32_t i = 0; i < workers; ++i) shares.push_back(std::make_unique<Share>());
     on_worker.resize(workers);
@@ -213,6 +226,7 @@ Server::~Server() {
 }
 
 const ServerOptions& Server::options() const noexcept { return state_->options; }
+const std::shared_ptr<Topics>& Server::topics() const noexcept { return state_->topics; }
 const std::shared_ptr<Pool>& Server::pool() const noexcept { return state_->pool; }
 
 Result<void> Server::route(std::string_view method, std::string_view pattern, std::uint32_t route) {

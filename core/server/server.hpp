@@ -18,11 +18,13 @@
 #include "core/link/websocket_settings.hpp"
 #include "core/runtime/runtime.hpp"
 #include "core/server/metrics.hpp"
+#include "core/server/topic_options.hpp"
 #include "core/sys/address.hpp"
 
 namespace hc::server {
 
 class Pool;
+class Topics;
 
 /// Where handlers run that may run on either side; see pool.hpp. A handler of C++ that wants a
 /// thread of the pool asks Server::pool() for one.
@@ -43,6 +45,7 @@ struct ServerOptions {
     /// Its bounds of encoders and decoders are those of `limits`.
     link::CodingOptions coding;
     link::WebSocketSettings websocket;
+    TopicOptions topics;
     Execution execution = Execution::inline_;
     std::uint32_t pool_threads = 8;       // they start when they are first needed
     std::uint32_t pool_queue_max = 1'000; // requests that wait for one. 503 with Retry-After
@@ -99,6 +102,9 @@ public:
     const ServerOptions& options() const noexcept;
     /// nullptr with Execution::inline_.
     const std::shared_ptr<Pool>& pool() const noexcept;
+
+    /// nullptr in a build without WebSocket.
+    const std::shared_ptr<Topics>& topics() const noexcept;
 
     struct State; // core/server/state.hpp
 

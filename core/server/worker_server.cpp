@@ -9,6 +9,7 @@
 #include "core/link/h1_driver.hpp"
 #include "core/link/tcp_transport.hpp"
 #include "core/server/proxy_reader.hpp"
+#include "core/server/topics.hpp"
 
 #if HC_WITH_HTTP2
 #include "core/link/h2_driver.hpp"
@@ -54,6 +55,9 @@ WorkerServer::WorkerServer(runtime::Worker& worker, std::shared_ptr<Server::Stat
     context_->keeps_heads = options.access_log;
     context_->retry_after_s = options.limits.retry_after_s;
     context_->websocket_settings = &options.websocket;
+#if HC_WITH_WEBSOCKET
+    context_->topics = state_->topics.get();
+#endif
     const auto workers = static_cast<std::uint32_t>(state_->shares.size());
     context_->handshakes_max = (options.limits.tls_handshakes_max + workers - 1) / workers;
     const auto share = [workers](std::uint32_t of_all) { return (of_all + workers - 1) / workers; };

@@ -6,6 +6,7 @@
  *   demo_slow.c      /slow                            demo_streams.c  exchanges under way
  *   demo_files.c     /files/: what is asked for ...   demo_path.c     ... where it is
  *   demo_listing.c   a directory as a page            demo_validate.c conditions, dates and ranges
+ *   demo_ws.c        /ws/echo, /ws/chat, /chat     demo_sse.c      /sse/clock, /clock
  *   demo_text.c      text that grows; JSON, HTML      demo_answer.c   an answer in one call
  *
  * Requests are handled inline, on the workers; so every function here may run on several threads at
@@ -66,11 +67,16 @@ handler serve_index, serve_hello, serve_status, serve_headers, serve_metrics; /*
 handler serve_echo, serve_upload, serve_trailers;                             /* demo_transfer.c */
 handler serve_bytes, serve_stream;                                            /* demo_make.c */
 handler serve_slow;                                                           /* demo_slow.c */
-handler serve_ws_echo;                                                        /* demo_ws.c */
+handler serve_ws_echo, serve_ws_chat, serve_chat;                             /* demo_ws.c */
+handler serve_clock, serve_clock_page;                                        /* demo_sse.c */
 handler serve_files;                                                          /* demo_files.c */
 
 /* Before the first request: makes what /bytes sends. */
 void make_prepare(void);
+/* What the clock wants of the server. */
+hc_status clock_configure(hc_config* config);
+/* The main thread: a timer without an exchange is due, which is the clock's. */
+void clock_tick(void);
 /* The main thread: the timer of a /slow is due. */
 void slow_is_due(const hc_event* event);
 

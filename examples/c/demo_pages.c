@@ -25,6 +25,9 @@ static const char index_page[] =
     "<dt><a href=\"/status/418\">/status/NNN</a><dd>that status, 200 to 599\n"
     "<dt><a href=\"/headers\">/headers</a><dd>the request as JSON\n"
     "<dt><a href=\"/trailers\">/trailers</a><dd>an answer with trailer fields; tells those it got\n"
+    "<dt><a href=\"/chat\">/chat</a><dd>a chat by WebSocket, /ws/chat\n"
+    "<dt><a href=\"/clock\">/clock</a><dd>a clock by server-sent events, /sse/clock\n"
+    "<dt>/ws/echo<dd>a WebSocket that sends back what it is sent\n"
     "<dt><a href=\"/metrics\">/metrics</a><dd>counters for Prometheus\n";
 
 static const char index_end[] = "</dl>\n</html>\n";

@@ -19,7 +19,11 @@ static const struct {
     {NULL, "/headers", serve_headers, 0},
     {NULL, "/trailers", serve_trailers, 0},
     {"GET", "/metrics", serve_metrics, 0},
-    {NULL, "/ws/echo", serve_ws_echo, 0}, /* CONNECT, over HTTP/2 */
+    {NULL, "/ws/echo", serve_ws_echo, 0}, /* GET, and CONNECT over HTTP/2 */
+    {NULL, "/ws/chat", serve_ws_chat, 0},
+    {"GET", "/chat", serve_chat, 0},
+    {"GET", "/sse/clock", serve_clock, 0},
+    {"GET", "/clock", serve_clock_page, 0},
     {"GET", "/files/{path...}", serve_files, 1},
 };
 

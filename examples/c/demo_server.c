@@ -75,6 +75,7 @@ static hc_status apply_settings(const struct options* options, int tls, hc_confi
 static hc_status apply(const struct options* options, hc_config* config, hc_error** error) {
     hc_status status = hc_config_set(config, "log.level", "warning", 7, error);
     if (status == HC_OK) status = hc_config_set(config, "compression.enable", "true", 4, error);
+    if (status == HC_OK) status = clock_configure(config);
     if (status == HC_OK) status = apply_settings(options, 0, config, error);
     if (status == HC_OK) status = hc_config_set_log(config, log_line, NULL, NULL);
     return status;

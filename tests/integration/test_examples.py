@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import trustme
 from programs import SANITIZED, wait_until
+from websocket import TEXT, WebSocket, frame
 
 ANY = "127.0.0.1:0"
 
@@ -176,3 +177,24 @@ def test_https_with_new_certificates(start, tmp_path):
     program.process.send_signal(signal.SIGHUP)
     wait_until(lambda: "key" in program.errors(), "a refusal")
     assert program.curl("/", *second, "--http2").startswith("HTTP/2, ")
+
+
+def test_a_chat(start):
+    program = start("06_websocket_chat", ANY)
+    with WebSocket(program.address, "/") as one, WebSocket(program.address, "/") as two:
+        one.send(frame(TEXT, b"hello"))
+        assert two.message() == (TEXT, b"hello")
+        assert one.message() == (TEXT, b"hello")
+        two.send(frame(TEXT, b"x" * 5000))
+        assert two.closed() == 1009
+    assert program.curl("/", "-o", "/dev/null", "-w", "%{http_code}") == "426"
+
+
+def test_a_clock(start):
+    program = start("07_sse_clock", ANY)
+    with program.peer() as peer:
+        peer.request("GET", "/")
+        text = b""
+        while text.count(b"data: ") < 3:
+            text += peer.input.readline()
+        assert b"id: 1\r\n" in text or b"id: 1\n" in text

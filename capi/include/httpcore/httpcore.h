@@ -90,8 +90,8 @@ HC_API hc_status hc_version_info(const char** json, size_t* n);
 
 /* 1 when this build has the feature, 0 when it does not or does not know the name (or name is
  * NULL). Names: "h1", "unix" (Unix-domain sockets), "proxy_protocol", "send_file", "inline",
- * "queue", "driven", "pool" ("server.execution"), "tls", "h2", "websocket", "sse", "gzip", "br",
- * "zstd" (content codings). */
+ * "queue", "driven", "pool" ("server.execution"), "tls", "h2", "websocket", "sse", "topics", "gzip",
+ * "br", "zstd" (content codings). */
 HC_API int32_t hc_has_feature(const char* name);
 
 /* ---- statuses -------------------------------------------------------------------------------- */
@@ -843,13 +843,16 @@ HC_API hc_status hc_send(hc_exchange exchange, const void* bytes, size_t n, uint
 HC_API hc_status hc_send_file(hc_exchange exchange, intptr_t fd, uint64_t offset, uint64_t length,
                               uint32_t flags, uint64_t token);
 
-/* Formats one server-sent event (HTML Living Standard, section 9.2) and sends it by hc_send.
+/* Formats one server-sent event (HTML Living Standard, section 9.2) and sends it as hc_send does.
+ * When nothing was answered yet it answers 200 first, with Content-Type: text/event-stream,
+ * Cache-Control: no-store and X-Accel-Buffering: no; hc_respond may do so with other fields. From
+ * the first event on, comments are sent while there are no events ("limits.sse_heartbeat_ms").
  *   event, id  zero-terminated, or NULL to leave the line out; without CR or LF, id without NUL
  *   data, n    its line breaks (LF, CRLF, CR) begin new data lines; NULL with n 0 for no data line
  *              at all
  *   retry_ms   reconnection time; < 0 to leave the line out
  *   flags      HC_FIN, HC_RELEASE
- * Errors: as hc_send; HC_E_INVALID for a line break in event or id. */
+ * Errors: as hc_send; HC_E_INVALID for a line break in event or id. The token is unused. */
 HC_API hc_status hc_send_sse(hc_exchange exchange, const char* event, const char* id,
                              const char* data, size_t n, int32_t retry_ms, uint32_t flags,
                              uint64_t token);
@@ -917,6 +920,32 @@ HC_API hc_status hc_ws_send(hc_exchange exchange, int32_t opcode, const void* by
  * Errors: HC_E_INVALID; HC_E_CLOSED (a Close was sent or received); HC_E_STATE (not a
  * WebSocket). */
 HC_API hc_status hc_ws_close(hc_exchange exchange, uint16_t code, const char* reason, size_t n);
+
+/* ---- topics: one message for many
+ *
+ * WebSockets and event streams subscribe to topics by name; what is published goes to all who are
+ * there, on all workers. It is encoded, and compressed, once. Each subscriber gets the messages of
+ * a topic in the order in which they were published. To one that does not read
+ * ("limits.write_high_watermark_bytes" wait) they are not sent, and counted in hc_metrics; with
+ * "topics.slow" = close it is let go. Subscriptions end with their exchange. To an event stream a
+ * message is an event that has only data. With "sse.replay_events" a topic keeps its last
+ * messages and numbers them, as ids of events: an event stream whose request has a Last-Event-ID
+ * gets what came behind it first, or all that is left when that is forgotten.
+ */
+
+/* Subscribes a WebSocket, or an answer that has begun and becomes an event stream by it. Twice is
+ * as once. Errors: HC_E_INVALID (an empty or long name), HC_E_STATE (not answered), HC_E_CLOSED,
+ * HC_E_LIMIT ("limits.topics_max", "limits.topic_subscriptions_max"), HC_E_UNSUPPORTED. */
+HC_API hc_status hc_topic_subscribe(hc_exchange exchange, const char* topic, size_t n);
+/* Errors: HC_E_NOT_FOUND (not subscribed; on another thread that is HC_OK). */
+HC_API hc_status hc_topic_unsubscribe(hc_exchange exchange, const char* topic, size_t n);
+
+/* Publishes `size` bytes (copied) on a topic, on any thread. Returns at once; nobody may be there.
+ *   opcode  HC_WS_TEXT (UTF-8), or HC_WS_BINARY, which event streams do not get
+ *   flags   0
+ * Errors: HC_E_INVALID (name, opcode, flags), HC_E_LIMIT ("limits.topics_max"). */
+HC_API hc_status hc_topic_publish(hc_server* server, const char* topic, size_t n, int32_t opcode,
+                                  const void* bytes, size_t size, uint32_t flags);
 
 /* Ends the answer, with trailer fields when it is chunked (RFC 9110, section 6.5; else they are
  * dropped). Errors: HC_E_STATE (before hc_respond; ended already; fewer bytes than announced were

@@ -212,8 +212,7 @@ std::optional<Deflate> read_extensions_answer(std::string_view value,
         answer.server_bits == 0 ? window_bits_max : std::max(answer.server_bits, window_bits_min);
     agreed.server.takeover = !answer.server_alone;
     const auto allowed = static_cast<std::uint8_t>(settings.window_bits);
-    agreed.client.bits =
-        answer.client_bits == 0 ? allowed : std::min(answer.client_bits, allowed);
+    agreed.client.bits = answer.client_bits == 0 ? allowed : std::min(answer.client_bits, allowed);
     agreed.client.takeover = settings.context_takeover && !answer.client_alone;
     return agreed;
 }

@@ -61,7 +61,7 @@ Service::~Service() {
 void Service::start() {
     server = Server::create(*runtime, options).value();
     ASSERT_TRUE(server->route("GET", "/{rest...}", 0));
-    ASSERT_TRUE(server->bind(0, echo));
+    ASSERT_TRUE(server->bind(0, other != nullptr ? other : echo));
     const auto listener = server->listen(listening);
     ASSERT_TRUE(listener) << listener.error().message;
     settle();

@@ -68,7 +68,8 @@ public:
     ListenOptions listening{.address = "[::]:80"};
     std::shared_ptr<Server> server;
     std::shared_ptr<Echo> echo = std::make_shared<Echo>();
-    std::vector<std::string> lines; // of the log: "component: text"
+    std::shared_ptr<link::ExchangeUser> other; // in its place
+    std::vector<std::string> lines;            // of the log: "component: text"
     std::unique_ptr<runtime::Runtime> runtime;
 
 private:

@@ -1,0 +1,28 @@
+// What a server says of its topics.
+#pragma once
+
+#include <cstdint>
+
+#include "core/proto/sse/log.hpp"
+
+namespace hc::server {
+
+/// What becomes of a subscriber that does not read what it is sent.
+enum class SlowSubscriber : std::uint8_t {
+    drop,  // it misses messages
+    close, // it is let go: a WebSocket by Close 1013, an event stream by a reset
+};
+
+struct TopicOptions {
+    /// Topics at once. `limit`; those that only have a log make room.
+    std::uint32_t topics_max = 100'000;
+    /// Topics that one exchange has subscribed to. `limit`.
+    std::uint32_t subscriptions_max = 256;
+    /// The name of a topic. `invalid`.
+    std::uint32_t name_bytes_max = 256;
+    SlowSubscriber slow = SlowSubscriber::drop;
+    /// What each topic keeps for event streams that come back. The oldest are forgotten.
+    sse::LogBounds log{.events_max = 0, .bytes_max = 1024 * 1024};
+};
+
+} // namespace hc::server
