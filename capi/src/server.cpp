@@ -78,9 +78,7 @@ hc_status hc_server_create(hc_runtime* runtime, const hc_config* config, hc_serv
         auto core = hc::server::Server::create(*self.core, std::move(options));
         if (!core) return fail_with(error, std::move(core.error()));
         self.shared->add_server(*core);
-        const bool h2 = (*core)->speaks_h2();
         *server = new hc_server(self, std::move(*core));
-        (*server)->tls.offer_h2(h2);
         return HC_OK;
     });
 }

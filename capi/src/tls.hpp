@@ -40,8 +40,6 @@ public:
     explicit TlsKeeper(bool h2) noexcept : h2_(h2) {}
     /// Before the first layer(): who is asked when "tls.ask" says so.
     void ask_by(std::shared_ptr<link::CertificateSource> source) { source_ = std::move(source); }
-    /// Before the first layer(): HTTP/2 is offered, too.
-    void offer_h2(bool offer) noexcept { h2_ = offer; }
     /// The layer of a new listener: nullptr when there is no certificate, so that nothing is
     /// encrypted. `not_found`, `permission` and the like for files, `invalid` for what is in them,
     /// `unsupported` in a build without TLS.
@@ -58,7 +56,6 @@ private:
 
     const bool h2_;
     std::shared_ptr<link::CertificateSource> source_;
-    bool h2_ = false;
     std::mutex mutex_; // for what follows
     std::map<std::uint32_t, std::shared_ptr<const link::Layer>> layers_;
     // The listeners of a server take each other's tickets, and new certificates do not end them.
