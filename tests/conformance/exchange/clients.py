@@ -6,6 +6,7 @@ stop reading, stop sending, or leave in the middle.
 
 import socket
 import ssl
+import struct
 
 import h2.config
 import h2.connection
@@ -65,7 +66,10 @@ class Http1:
         return self
 
     def _send(self, event):
-        self.socket.sendall(self.machine.send(event) or b"")
+        try:
+            self.socket.sendall(self.machine.send(event) or b"")
+        except OSError as why:
+            raise Closed(str(why)) from why
 
     # -- of an exchange
 
@@ -96,6 +100,8 @@ class Http1:
         self._send(h11.EndOfMessage(headers=fields))
 
     def reset(self):
+        """An end alone means that nothing more is sent; the answer may still be waited for."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.socket.close()
 
     def event(self):
@@ -145,7 +151,10 @@ class Http2:
         self.socket.close()
 
     def _flush(self):
-        self.socket.sendall(self.machine.data_to_send())
+        try:
+            self.socket.sendall(self.machine.data_to_send())
+        except OSError as why:
+            raise Closed(str(why)) from why
 
     def request(self, method, path, fields=(), end=True):
         stream = self.machine.get_next_available_stream_id()
@@ -254,7 +263,8 @@ class Stream:
                         event.flow_controlled_length, self.number
                     )
                     self.client._flush()
-                return ("data", event.data)
+                if event.data:
+                    return ("data", event.data)
             if isinstance(event, h2.events.TrailersReceived):
                 self.trailers = dict(event.headers)
             elif isinstance(event, h2.events.StreamEnded):
@@ -272,7 +282,7 @@ class Response:
     """The whole of an answer."""
 
     def __init__(self, exchange):
-        self.interim, self.body = [], b""
+        self.interim, self.body = [], bytearray()
         while True:
             event = exchange.event()
             if event[0] == "interim":

@@ -25,6 +25,7 @@ static uint64_t accepted;      /* bytes of /bytes that were taken */
 static uint64_t writables;     /* refusals that ended */
 static hc_exchange stalled;    /* the last of /stall */
 static uint64_t stalled_bytes; /* what it was given */
+static int begun;              /* exchanges that did not end within their first event */
 static int ends;               /* exchanges that ended by HC_EV_CLOSED */
 static hc_status last_end;
 
@@ -35,6 +36,7 @@ static struct stream* open_stream(hc_exchange exchange, uint32_t route) {
     stream->route = route;
     stream->next = streams;
     streams = stream;
+    ++begun;
     return stream;
 }
 
@@ -155,10 +157,10 @@ static void answer_facts(hc_exchange exchange, const hc_head* head) {
 static void answer_state(hc_exchange exchange) {
     char text[256];
     snprintf(text, sizeof text,
-             "{\"accepted\": %llu, \"writables\": %llu, \"stalled\": %llu, \"ends\": %d, "
-             "\"last_end\": %d}",
+             "{\"accepted\": %llu, \"writables\": %llu, \"stalled\": %llu, "
+             "\"begun\": %d, \"ends\": %d, \"last_end\": %d}",
              (unsigned long long)accepted, (unsigned long long)writables,
-             (unsigned long long)stalled_bytes, ends, (int)last_end);
+             (unsigned long long)stalled_bytes, begun, ends, (int)last_end);
     answer(exchange, 200, text);
 }
 
