@@ -116,6 +116,20 @@ bool Session::receive(std::string_view slice, Instant now) {
     return !failed_;
 }
 
+namespace {
+
+/// The first four bytes of PRIORITY, but for one bit, name the stream that it depends on.
+bool depends_on_itself(const FrameHead& frame) noexcept {
+    if (frame.payload.size() < 4) return false;
+    std::uint32_t other = 0;
+    for (std::size_t i = 0; i < 4; ++i) {
+        other = other << 8 | static_cast<unsigned char>(frame.payload[i]);
+    }
+    return static_cast<std::int32_t>(other & 0x7fffffff) == frame.stream;
+}
+
+} // namespace
+
 /// Every frame is seen here first: those that do no work are counted. False ends the connection.
 bool Session::look_at(const FrameHead& frame) noexcept {
     constexpr std::size_t work_min =
@@ -150,7 +164,7 @@ bool Session::look_at(const FrameHead& frame) noexcept {
         count(Glitch::reset_by_peer);
         break;
     case NGHTTP2_PRIORITY:
-        if (frame.stream == 0) return false;
+        if (frame.stream == 0 || depends_on_itself(frame)) return false;
         count(Glitch::priority);
         break;
     case NGHTTP2_PRIORITY_UPDATE: count(Glitch::priority); break;

@@ -223,7 +223,7 @@ private:
     std::int32_t reset_ = 0;     // the stream that the peer has reset last
     std::int32_t overflown_ = 0; // the stream whose window the peer has made too large
     bool settings_seen_ = false;
-    bool leaving_ = false;       // no more streams are accepted
+    bool leaving_ = false; // no more streams are accepted
     bool introduced_ = false;
     bool failed_ = false;
     bool broken_ = false; // memory ran out in the middle of something

@@ -161,6 +161,17 @@ TEST_F(SessionTest, WhoCutsAStreamIsTold) {
     EXPECT_TRUE(session_->over());
 }
 
+TEST_F(SessionTest, PrioritiesOfOldAreHeldToTheirFrame) {
+    const auto priority = [](std::int32_t stream, std::uint32_t other) {
+        return made::frame(made::priority, made::none, stream, made::u32(other) + "w");
+    };
+    EXPECT_EQ(receive(made::hello + priority(5, 3)), "");
+    EXPECT_EQ(receive(priority(5, 5)), "failed") << "on itself";
+    streams_.clear();
+    session_ = Session::server(limits_, scratch_, *this, now_);
+    EXPECT_EQ(receive(made::hello + priority(0, 3)), "failed") << "of no stream";
+}
+
 TEST_F(SessionTest, AnythingButThePrefaceFails) {
     EXPECT_EQ(receive("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), "failed");
     pull();
