@@ -110,7 +110,7 @@ bool Session::receive(std::string_view slice, Instant now) {
             fail_with(Code::enhance_your_calm);
             break;
         case NGHTTP2_ERR_BAD_CLIENT_MAGIC: fail_with(Code::protocol_error); break;
-        default: fail_with(Code::internal_error); break;
+        default: fail_with(error_); break;
         }
     }
     return !failed_;
@@ -164,7 +164,10 @@ bool Session::look_at(const FrameHead& frame) noexcept {
         count(Glitch::reset_by_peer);
         break;
     case NGHTTP2_PRIORITY:
-        if (frame.stream == 0 || depends_on_itself(frame)) return false;
+        if (frame.stream == 0 || depends_on_itself(frame)) {
+            error_ = Code::protocol_error;
+            return false;
+        }
         count(Glitch::priority);
         break;
     case NGHTTP2_PRIORITY_UPDATE: count(Glitch::priority); break;

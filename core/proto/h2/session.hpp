@@ -213,7 +213,7 @@ private:
     Guard guard_;
     Past past_;
     FrameScan scan_{preface.size()};
-    Code error_ = Code::protocol_error; // what look_at() has found
+    Code error_ = Code::internal_error; // what was found out of order
     Window window_{65'535};
     Instant now_;
     Instant shaken_at_;                      // when our SETTINGS went

@@ -161,6 +161,23 @@ TEST_F(SessionTest, WhoCutsAStreamIsTold) {
     EXPECT_TRUE(session_->over());
 }
 
+TEST_F(SessionTest, StreamsBeginInOrder) {
+    for (const bool together : {false, true}) {
+        streams_.clear();
+        session_ = Session::server(limits_, scratch_, *this, now_);
+        std::string bytes = made::hello + made::request(5, made::get("/"));
+        if (!together) {
+            EXPECT_EQ(receive(bytes), "h");
+            bytes.clear();
+        }
+        EXPECT_EQ(receive(bytes + made::request(3, made::get("/"))), "failed");
+        reader_.goaways.clear();
+        pull();
+        ASSERT_EQ(reader_.goaways.size(), 1U);
+        EXPECT_EQ(reader_.goaways[0].second, 1U);
+    }
+}
+
 TEST_F(SessionTest, PrioritiesOfOldAreHeldToTheirFrame) {
     const auto priority = [](std::int32_t stream, std::uint32_t other) {
         return made::frame(made::priority, made::none, stream, made::u32(other) + "w");
