@@ -137,12 +137,12 @@ bool Session::look_at(const FrameHead& frame) noexcept {
     const bool ack = (frame.flags & NGHTTP2_FLAG_ACK) != 0;
     switch (frame.type) {
     case NGHTTP2_DATA:
-        if (!is_in_order(frame)) return false;
+        if (is_behind_reset(frame) || !is_in_order(frame)) return false;
         if (frame.size >= work_min) guard_.earn();
         if (frame.size == 0 && (frame.flags & NGHTTP2_FLAG_END_STREAM) == 0) count(Glitch::empty);
         break;
     case NGHTTP2_HEADERS:
-        if (!is_in_order(frame)) return false;
+        if (is_behind_reset(frame) || !is_in_order(frame)) return false;
         if (frame.size == 0) count(Glitch::empty);
         if (leaving_) count(Glitch::ignored);
         break;
@@ -176,12 +176,15 @@ bool Session::look_at(const FrameHead& frame) noexcept {
     return !guard_.spent();
 }
 
+/// nghttp2 may not have read yet that the peer has reset the stream.
+bool Session::is_behind_reset(const FrameHead& frame) noexcept {
+    if (reset_ == 0 || frame.stream != reset_) return false;
+    error_ = Code::stream_closed;
+    return true;
+}
+
 /// What nghttp2 would pass over: frames for streams that the peer has ended itself.
 bool Session::is_in_order(const FrameHead& frame) noexcept {
-    if (frame.stream == reset_ && reset_ != 0) { // nghttp2 may not have read that yet
-        error_ = Code::stream_closed;
-        return false;
-    }
     if (frame.stream > past_.last() || frame.stream % 2 == 0 ||
         nghttp2_session_find_stream(session_, frame.stream) != nullptr) {
         return true;

@@ -194,6 +194,7 @@ private:
     void fail_with(Code code) noexcept;
     bool look_at(const FrameHead& frame) noexcept;
     bool is_in_order(const FrameHead& frame) noexcept;
+    bool is_behind_reset(const FrameHead& frame) noexcept;
     void record(Event event) { scratch_.events_.push_back(event); }
     void count(Glitch what, std::uint32_t weight = 1) noexcept { guard_.count(what, now_, weight); }
     void write_reset(std::int32_t stream, Code code);

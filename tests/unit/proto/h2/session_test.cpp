@@ -178,6 +178,16 @@ TEST_F(SessionTest, StreamsBeginInOrder) {
     }
 }
 
+TEST_F(SessionTest, AResetInTheSliceOfItsHeadIsInOrder) {
+    const std::string reset = made::frame(made::rst_stream, made::none, 1, made::u32(8));
+    EXPECT_EQ(receive(made::hello + made::request(1, made::get("/")) + reset), "hc");
+    EXPECT_EQ(receive(reset), "") << "again, it is passed over";
+    EXPECT_EQ(receive(made::request(3, made::post("/"), made::none) +
+                      made::frame(made::rst_stream, made::none, 3, made::u32(8)) +
+                      made::frame(made::data, made::none, 3, "x")),
+              "failed");
+}
+
 TEST_F(SessionTest, PrioritiesOfOldAreHeldToTheirFrame) {
     const auto priority = [](std::int32_t stream, std::uint32_t other) {
         return made::frame(made::priority, made::none, stream, made::u32(other) + "w");
