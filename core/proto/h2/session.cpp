@@ -171,6 +171,9 @@ bool Session::look_at(const FrameHead& frame) noexcept {
         count(Glitch::priority);
         break;
     case NGHTTP2_PRIORITY_UPDATE: count(Glitch::priority); break;
+    case NGHTTP2_GOAWAY:
+        if (std::exchange(goaway_seen_, true)) count(Glitch::unknown);
+        break;
     default: count(Glitch::unknown); break;
     }
     return !guard_.spent();

@@ -223,6 +223,7 @@ private:
     bool in_pull_ = false;
     std::int32_t reset_ = 0;     // the stream that the peer has reset last
     std::int32_t overflown_ = 0; // the stream whose window the peer has made too large
+    bool goaway_seen_ = false;
     bool settings_seen_ = false;
     bool leaving_ = false; // no more streams are accepted
     bool introduced_ = false;
