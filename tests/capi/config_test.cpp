@@ -105,12 +105,26 @@ TEST(Config, SchemaListsEveryOptionAndEachDefaultIsAccepted) {
     ASSERT_EQ(hc_config_schema(&json, &n), HC_OK);
     ASSERT_EQ(std::strlen(json), n);
     const std::string_view schema(json, n);
-    for (const char* key :
-         {"runtime.workers", "runtime.io", "runtime.thread_name", "runtime.blocking_threads_max",
-          "server.name", "server.date", "server.access_log", "listen.address", "listen.fd",
-          "listen.only_v6", "listen.unix_mode", "listen.proxy_from", "h1.half_close_is_gone",
-          "limits.header_bytes_max", "limits.connections_max", "limits.operations_max",
-          "log.level"}) {
+    for (const char* key : {"runtime.workers",
+                            "runtime.io",
+                            "runtime.thread_name",
+                            "runtime.blocking_threads_max",
+                            "server.name",
+                            "server.date",
+                            "server.access_log",
+                            "listen.address",
+                            "listen.fd",
+                            "listen.only_v6",
+                            "listen.unix_mode",
+                            "listen.proxy_from",
+                            "h1.half_close_is_gone",
+                            "h2.enable",
+                            "limits.h2_streams_max",
+                            "limits.h2_ping_interval_ms",
+                            "limits.header_bytes_max",
+                            "limits.connections_max",
+                            "limits.operations_max",
+                            "log.level"}) {
         EXPECT_NE(schema.find("\"" + std::string(key) + "\""), std::string_view::npos) << key;
     }
     // The defaults of the schema, fed back one by one.

@@ -860,8 +860,8 @@ HC_API hc_status hc_send_sse(hc_exchange exchange, const char* event, const char
 /* Accepts an Upgrade (status 101) or a CONNECT (2xx): from here on hc_send sends raw bytes and
  * HC_EV_BODY, within hc_recv, brings them; HC_EV_BODY_END is the peer's end, hc_finish ours. For
  * 101, Upgrade and Connection are written by the library with the protocol the request named (RFC
- * 9110, section 7.8). HTTP/2 has no 101: an extended CONNECT (RFC 8441), whose hc_head.protocol says
- * for what, is accepted with 2xx. It comes by the route that GET has for its path. Errors:
+ * 9110, section 7.8). HTTP/2 has no 101: an extended CONNECT (RFC 8441), whose hc_head.protocol
+ * says for what, is accepted with 2xx. It comes by the route that GET has for its path. Errors:
  * HC_E_INVALID (status, fields), HC_E_STATE (the request asks for none; answered already). */
 HC_API hc_status hc_upgrade(hc_exchange exchange, int32_t status, const hc_header* headers,
                             size_t nheaders);

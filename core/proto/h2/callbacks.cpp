@@ -35,6 +35,7 @@ struct Caught<Call> {
 } // namespace
 
 void Session::Callbacks::set(nghttp2_session_callbacks* callbacks) noexcept {
+    nghttp2_session_callbacks_set_on_begin_frame_callback(callbacks, &Caught<&begin_frame>::call);
     nghttp2_session_callbacks_set_on_begin_headers_callback(callbacks,
                                                             &Caught<&begin_headers>::call);
     nghttp2_session_callbacks_set_on_header_callback(callbacks, &Caught<&header>::call);
@@ -53,6 +54,15 @@ void Session::Callbacks::set(nghttp2_session_callbacks* callbacks) noexcept {
 }
 
 // -- in -------------------------------------------------------------------------------------------
+
+/// HEADERS once more: what came before in the slice may have begun or ended its stream.
+int Session::Callbacks::begin_frame(nghttp2_session*, const nghttp2_frame_hd* head, void* user) {
+    if (head->type != NGHTTP2_HEADERS) return 0;
+    const FrameHead frame{.size = static_cast<std::uint32_t>(head->length),
+                          .type = head->type,
+                          .stream = head->stream_id};
+    return self_of(user).is_in_order(frame) ? 0 : NGHTTP2_ERR_CALLBACK_FAILURE;
+}
 
 int Session::Callbacks::begin_headers(nghttp2_session* session, const nghttp2_frame* frame,
                                       void* user) {

@@ -16,6 +16,7 @@ struct FrameHead {
     std::uint8_t type = 0;
     std::uint8_t flags = 0;
     std::int32_t stream = 0;
+    std::string_view payload; // as much of it as has come with the head
 };
 
 class FrameScan {
@@ -46,8 +47,9 @@ public:
             } else {
                 slice.remove_prefix(head_size);
             }
-            const FrameHead head = parse(at);
+            FrameHead head = parse(at);
             left_ = head.size;
+            head.payload = slice.substr(0, left_);
             if (!look(head)) return false;
         }
     }
@@ -59,10 +61,12 @@ private:
         const auto byte = [at](std::size_t i) {
             return std::uint32_t{static_cast<unsigned char>(at[i])};
         };
-        return {byte(0) << 16 | byte(1) << 8 | byte(2), static_cast<std::uint8_t>(byte(3)),
+        return {byte(0) << 16 | byte(1) << 8 | byte(2),
+                static_cast<std::uint8_t>(byte(3)),
                 static_cast<std::uint8_t>(byte(4)),
                 static_cast<std::int32_t>((byte(5) & 0x7f) << 24 | byte(6) << 16 | byte(7) << 8 |
-                                          byte(8))};
+                                          byte(8)),
+                {}};
     }
 
     std::size_t left_; // bytes until the next head

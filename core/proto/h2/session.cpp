@@ -110,11 +110,25 @@ bool Session::receive(std::string_view slice, Instant now) {
             fail_with(Code::enhance_your_calm);
             break;
         case NGHTTP2_ERR_BAD_CLIENT_MAGIC: fail_with(Code::protocol_error); break;
-        default: fail_with(Code::internal_error); break;
+        default: fail_with(error_); break;
         }
     }
     return !failed_;
 }
+
+namespace {
+
+/// The first four bytes of PRIORITY, but for one bit, name the stream that it depends on.
+bool depends_on_itself(const FrameHead& frame) noexcept {
+    if (frame.payload.size() < 4) return false;
+    std::uint32_t other = 0;
+    for (std::size_t i = 0; i < 4; ++i) {
+        other = other << 8 | static_cast<unsigned char>(frame.payload[i]);
+    }
+    return static_cast<std::int32_t>(other & 0x7fffffff) == frame.stream;
+}
+
+} // namespace
 
 /// Every frame is seen here first: those that do no work are counted. False ends the connection.
 bool Session::look_at(const FrameHead& frame) noexcept {
@@ -123,12 +137,12 @@ bool Session::look_at(const FrameHead& frame) noexcept {
     const bool ack = (frame.flags & NGHTTP2_FLAG_ACK) != 0;
     switch (frame.type) {
     case NGHTTP2_DATA:
-        if (!is_in_order(frame)) return false;
+        if (is_behind_reset(frame) || !is_in_order(frame)) return false;
         if (frame.size >= work_min) guard_.earn();
         if (frame.size == 0 && (frame.flags & NGHTTP2_FLAG_END_STREAM) == 0) count(Glitch::empty);
         break;
     case NGHTTP2_HEADERS:
-        if (!is_in_order(frame)) return false;
+        if (is_behind_reset(frame) || !is_in_order(frame)) return false;
         if (frame.size == 0) count(Glitch::empty);
         if (leaving_) count(Glitch::ignored);
         break;
@@ -150,21 +164,30 @@ bool Session::look_at(const FrameHead& frame) noexcept {
         count(Glitch::reset_by_peer);
         break;
     case NGHTTP2_PRIORITY:
-        if (frame.stream == 0) return false;
+        if (frame.stream == 0 || depends_on_itself(frame)) {
+            error_ = Code::protocol_error;
+            return false;
+        }
         count(Glitch::priority);
         break;
     case NGHTTP2_PRIORITY_UPDATE: count(Glitch::priority); break;
+    case NGHTTP2_GOAWAY:
+        if (std::exchange(goaway_seen_, true)) count(Glitch::unknown);
+        break;
     default: count(Glitch::unknown); break;
     }
     return !guard_.spent();
 }
 
+/// nghttp2 may not have read yet that the peer has reset the stream.
+bool Session::is_behind_reset(const FrameHead& frame) noexcept {
+    if (reset_ == 0 || frame.stream != reset_) return false;
+    error_ = Code::stream_closed;
+    return true;
+}
+
 /// What nghttp2 would pass over: frames for streams that the peer has ended itself.
 bool Session::is_in_order(const FrameHead& frame) noexcept {
-    if (frame.stream == reset_ && reset_ != 0) { // nghttp2 may not have read that yet
-        error_ = Code::stream_closed;
-        return false;
-    }
     if (frame.stream > past_.last() || frame.stream % 2 == 0 ||
         nghttp2_session_find_stream(session_, frame.stream) != nullptr) {
         return true;

@@ -194,6 +194,7 @@ private:
     void fail_with(Code code) noexcept;
     bool look_at(const FrameHead& frame) noexcept;
     bool is_in_order(const FrameHead& frame) noexcept;
+    bool is_behind_reset(const FrameHead& frame) noexcept;
     void record(Event event) { scratch_.events_.push_back(event); }
     void count(Glitch what, std::uint32_t weight = 1) noexcept { guard_.count(what, now_, weight); }
     void write_reset(std::int32_t stream, Code code);
@@ -213,7 +214,7 @@ private:
     Guard guard_;
     Past past_;
     FrameScan scan_{preface.size()};
-    Code error_ = Code::protocol_error; // what look_at() has found
+    Code error_ = Code::internal_error; // what was found out of order
     Window window_{65'535};
     Instant now_;
     Instant shaken_at_;                      // when our SETTINGS went
@@ -222,8 +223,9 @@ private:
     bool in_pull_ = false;
     std::int32_t reset_ = 0;     // the stream that the peer has reset last
     std::int32_t overflown_ = 0; // the stream whose window the peer has made too large
+    bool goaway_seen_ = false;
     bool settings_seen_ = false;
-    bool leaving_ = false;       // no more streams are accepted
+    bool leaving_ = false; // no more streams are accepted
     bool introduced_ = false;
     bool failed_ = false;
     bool broken_ = false; // memory ran out in the middle of something

@@ -221,6 +221,67 @@ private:
     std::string expected_;
 };
 
+/// Parts of a chunk have its bytes, and its lender is told with the last of them.
+TEST(Chain, TakesTheFrontWithoutCopying) {
+    Lender lender;
+    const std::string lent = "0123456789";
+    Chain chain;
+    chain.append("ab");
+    chain.append_lent(lent, &lender, 7);
+    chain.append_file(3, 5, 3'000, &lender, 8);
+    const std::string all = content(chain);
+    Chain first = chain.take(0);
+    EXPECT_TRUE(first.empty());
+    first = chain.take(5);
+    EXPECT_EQ(content(first), "ab012");
+    EXPECT_EQ(first.size(), 5U);
+    EXPECT_EQ(static_cast<const void*>(first.head()->next->data), lent.data());
+    Chain second = chain.take(4);
+    EXPECT_EQ(content(second), "3456");
+    EXPECT_EQ(chain.memory_size(), 3U + Chain::file_weight);
+    first.consume(5);
+    second.clear();
+    EXPECT_TRUE(lender.back.empty()) << "some of it is here still";
+    Chain third = chain.take(1'503);
+    EXPECT_EQ(third.memory_size(), 3U + Chain::file_weight);
+    EXPECT_EQ(chain.memory_size(), Chain::file_weight);
+    EXPECT_TRUE(content(third) + content(chain) == all.substr(9));
+    third.consume(3);
+    EXPECT_EQ(lender.back, (std::map<std::uint64_t, bool>{{7, false}})) << "a part was dropped";
+    chain.consume(1'500);
+    third.consume(1'500);
+    EXPECT_EQ(lender.back, (std::map<std::uint64_t, bool>{{7, false}, {8, true}}));
+    EXPECT_EQ(lender.twice, 0);
+    EXPECT_TRUE(chain.empty());
+    EXPECT_EQ(third.memory_size(), 0U);
+}
+
+TEST(Chain, IsTheSameInManyParts) {
+    for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+        Random random(seed);
+        Lender lender;
+        const std::string bytes(1'000, 'x');
+        Chain chain;
+        for (std::uint64_t i = 0; i < 20; ++i) {
+            if (random.below(2) == 0) chain.append_lent(bytes, &lender, i);
+            else chain.append_file(3, i, 2'000, &lender, i);
+        }
+        const std::string all = content(chain);
+        std::string seen;
+        while (!chain.empty()) {
+            const std::uint64_t n = std::min<std::uint64_t>(1 + random.below(3'000), chain.size());
+            Chain part = chain.take(n);
+            ASSERT_EQ(part.size(), n);
+            seen += content(part);
+            part.consume(n);
+        }
+        EXPECT_TRUE(seen == all);
+        EXPECT_EQ(chain.memory_size(), 0U);
+        EXPECT_EQ(lender.back.size(), 20U);
+        EXPECT_TRUE(std::ranges::all_of(lender.back, [](const auto& one) { return one.second; }));
+    }
+}
+
 TEST(Chain, IsAString) {
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         Model model(seed);

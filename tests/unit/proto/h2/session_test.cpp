@@ -161,6 +161,44 @@ TEST_F(SessionTest, WhoCutsAStreamIsTold) {
     EXPECT_TRUE(session_->over());
 }
 
+TEST_F(SessionTest, StreamsBeginInOrder) {
+    for (const bool together : {false, true}) {
+        streams_.clear();
+        session_ = Session::server(limits_, scratch_, *this, now_);
+        std::string bytes = made::hello + made::request(5, made::get("/"));
+        if (!together) {
+            EXPECT_EQ(receive(bytes), "h");
+            bytes.clear();
+        }
+        EXPECT_EQ(receive(bytes + made::request(3, made::get("/"))), "failed");
+        reader_.goaways.clear();
+        pull();
+        ASSERT_EQ(reader_.goaways.size(), 1U);
+        EXPECT_EQ(reader_.goaways[0].second, 1U);
+    }
+}
+
+TEST_F(SessionTest, AResetInTheSliceOfItsHeadIsInOrder) {
+    const std::string reset = made::frame(made::rst_stream, made::none, 1, made::u32(8));
+    EXPECT_EQ(receive(made::hello + made::request(1, made::get("/")) + reset), "hc");
+    EXPECT_EQ(receive(reset), "") << "again, it is passed over";
+    EXPECT_EQ(receive(made::request(3, made::post("/"), made::none) +
+                      made::frame(made::rst_stream, made::none, 3, made::u32(8)) +
+                      made::frame(made::data, made::none, 3, "x")),
+              "failed");
+}
+
+TEST_F(SessionTest, PrioritiesOfOldAreHeldToTheirFrame) {
+    const auto priority = [](std::int32_t stream, std::uint32_t other) {
+        return made::frame(made::priority, made::none, stream, made::u32(other) + "w");
+    };
+    EXPECT_EQ(receive(made::hello + priority(5, 3)), "");
+    EXPECT_EQ(receive(priority(5, 5)), "failed") << "on itself";
+    streams_.clear();
+    session_ = Session::server(limits_, scratch_, *this, now_);
+    EXPECT_EQ(receive(made::hello + priority(0, 3)), "failed") << "of no stream";
+}
+
 TEST_F(SessionTest, AnythingButThePrefaceFails) {
     EXPECT_EQ(receive("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), "failed");
     pull();
