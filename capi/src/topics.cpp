@@ -8,15 +8,13 @@
 #if HC_WITH_WEBSOCKET
 #include "core/server/topics.hpp"
 
-using namespace hc::capi;
-using hc::ErrorKind;
-using hc::link::Exchange;
-using hc::server::Topics;
-
 namespace hc::capi {
 namespace {
 
-ErrorKind subscribe(Exchange& exchange, std::string_view name) {
+using link::Exchange;
+using server::Topics;
+
+ErrorKind subscribe_here(Exchange& exchange, std::string_view name) {
     Topics* topics = Topics::of(exchange);
     return topics == nullptr ? ErrorKind::closed : topics->subscribe(exchange, name);
 }
@@ -28,38 +26,69 @@ hc_status examine(const Exchange& exchange, std::string_view name) {
     return topics->is_name(name) ? HC_OK : HC_E_INVALID;
 }
 
+hc_status subscribe_any(hc_exchange exchange, std::string_view name) {
+    return on_exchange(
+        exchange, [&](Exchange& here) { return status_of(subscribe_here(here, name)); },
+        [&](const Away& away) -> hc_status {
+            const hc_status bad = examine(away.exchange(), name);
+            if (bad != HC_OK) return bad;
+            return away.post([kept = std::string(name)](Exchange& there) {
+                return subscribe_here(there, kept);
+            });
+        });
+}
+
+hc_status unsubscribe_any(hc_exchange exchange, std::string_view name) {
+    return on_exchange(
+        exchange, [&](Exchange& here) { return status_of(Topics::unsubscribe(here, name)); },
+        [&](const Away& away) -> hc_status {
+            const hc_status bad = examine(away.exchange(), name);
+            if (bad != HC_OK) return bad;
+            return away.post([kept = std::string(name)](Exchange& there) {
+                Topics::unsubscribe(there, kept); // or it was not subscribed: as it is wanted
+                return ErrorKind::ok;
+            });
+        });
+}
+
+hc_status publish_any(const hc_server& server, std::string_view name, std::int32_t opcode,
+                      std::string_view bytes) {
+    const auto kind = static_cast<ws::Opcode>(opcode);
+    return status_of(server.core->topics()->publish(name, kind, bytes));
+}
+
 } // namespace
 } // namespace hc::capi
+
+#else // what is shared is made by WebSocket
+
+namespace hc::capi {
+namespace {
+
+hc_status subscribe_any(hc_exchange, std::string_view) { return HC_E_UNSUPPORTED; }
+hc_status unsubscribe_any(hc_exchange, std::string_view) { return HC_E_UNSUPPORTED; }
+hc_status publish_any(const hc_server&, std::string_view, std::int32_t, std::string_view) {
+    return HC_E_UNSUPPORTED;
+}
+
+} // namespace
+} // namespace hc::capi
+
+#endif
+
+using namespace hc::capi;
 
 hc_status hc_topic_subscribe(hc_exchange exchange, const char* topic, size_t n) {
     return barrier([&]() -> hc_status {
         if (topic == nullptr) return HC_E_INVALID;
-        const std::string_view name{topic, n};
-        return on_exchange(
-            exchange, [&](Exchange& here) { return status_of(subscribe(here, name)); },
-            [&](const Away& away) -> hc_status {
-                const hc_status bad = examine(away.exchange(), name);
-                if (bad != HC_OK) return bad;
-                return away.post(
-                    [kept = std::string(name)](Exchange& there) { return subscribe(there, kept); });
-            });
+        return subscribe_any(exchange, {topic, n});
     });
 }
 
 hc_status hc_topic_unsubscribe(hc_exchange exchange, const char* topic, size_t n) {
     return barrier([&]() -> hc_status {
         if (topic == nullptr) return HC_E_INVALID;
-        const std::string_view name{topic, n};
-        return on_exchange(
-            exchange, [&](Exchange& here) { return status_of(Topics::unsubscribe(here, name)); },
-            [&](const Away& away) -> hc_status {
-                const hc_status bad = examine(away.exchange(), name);
-                if (bad != HC_OK) return bad;
-                return away.post([kept = std::string(name)](Exchange& there) {
-                    Topics::unsubscribe(there, kept); // or it was not subscribed: as it is wanted
-                    return ErrorKind::ok;
-                });
-            });
+        return unsubscribe_any(exchange, {topic, n});
     });
 }
 
@@ -70,24 +99,6 @@ hc_status hc_topic_publish(hc_server* server, const char* topic, size_t n, int32
         if (topic == nullptr || !known || flags != 0) return HC_E_INVALID;
         if (bytes == nullptr && size > 0) return HC_E_INVALID;
         const std::string_view message{static_cast<const char*>(bytes), size};
-        const auto kind = static_cast<hc::ws::Opcode>(opcode);
-        return status_of(on.core->topics()->publish({topic, n}, kind, message));
+        return publish_any(on, {topic, n}, opcode, message);
     });
 }
-
-#else // without WebSocket, which makes what is shared
-
-using namespace hc::capi;
-
-hc_status hc_topic_subscribe(hc_exchange, const char*, size_t) {
-    return barrier([]() -> hc_status { return HC_E_UNSUPPORTED; });
-}
-hc_status hc_topic_unsubscribe(hc_exchange, const char*, size_t) {
-    return barrier([]() -> hc_status { return HC_E_UNSUPPORTED; });
-}
-hc_status hc_topic_publish(hc_server*, const char*, size_t, int32_t, const void*, size_t,
-                           uint32_t) {
-    return barrier([]() -> hc_status { return HC_E_UNSUPPORTED; });
-}
-
-#endif

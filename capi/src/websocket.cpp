@@ -148,75 +148,88 @@ bool is_opcode(std::int32_t opcode) noexcept {
     return opcode == HC_WS_TEXT || opcode == HC_WS_BINARY || opcode == HC_WS_PING;
 }
 
+hc_status accept_any(hc_exchange exchange, const char* subprotocol,
+                     std::span<const http::Field> fields) {
+    const WebSocket::Terms terms{.protocol = text_of(subprotocol), .fields = fields};
+    return on_exchange(
+        exchange, [&](Exchange& here) { return accept_here(here, terms); },
+        [&](const Away& away) { return accept_away(away, terms); });
+}
+
+hc_status refuse_any(hc_exchange exchange, ErrorKind why, std::uint32_t flags) {
+    return on_exchange(
+        exchange, [&](Exchange& here) { return refuse_here(here, why, flags); },
+        [&](const Away& away) { return refuse_away(away, why, flags); });
+}
+
+hc_status send_any(hc_exchange exchange, std::int32_t opcode, std::string_view bytes,
+                   std::uint32_t flags, std::uint64_t token) {
+    if (!is_opcode(opcode)) return HC_E_INVALID;
+    if (opcode == HC_WS_PING && bytes.size() > ws::control_bytes_max) return HC_E_INVALID;
+    const auto kind = static_cast<Opcode>(opcode);
+    return on_exchange(
+        exchange, [&](Exchange& here) { return send_here(here, kind, bytes, flags, token); },
+        [&](const Away& away) { return send_away(away, kind, bytes, flags, token); });
+}
+
+hc_status close_any(hc_exchange exchange, std::uint16_t code, std::string_view reason) {
+    if (code == ws::code::absent || (code == 0 && !reason.empty())) return HC_E_INVALID;
+    const std::uint16_t number = code == 0 ? ws::code::absent : code;
+    return on_exchange(
+        exchange, [&](Exchange& here) { return close_here(here, number, reason); },
+        [&](const Away& away) { return close_away(away, number, reason); });
+}
+
 } // namespace
 } // namespace hc::capi
 
+#else
+
+namespace hc::capi {
+namespace {
+
+hc_status accept_any(hc_exchange, const char*, std::span<const http::Field>) {
+    return HC_E_UNSUPPORTED;
+}
+hc_status refuse_any(hc_exchange, ErrorKind, std::uint32_t) { return HC_E_UNSUPPORTED; }
+hc_status send_any(hc_exchange, std::int32_t, std::string_view, std::uint32_t, std::uint64_t) {
+    return HC_E_UNSUPPORTED;
+}
+hc_status close_any(hc_exchange, std::uint16_t, std::string_view) { return HC_E_UNSUPPORTED; }
+
+} // namespace
+} // namespace hc::capi
+
+#endif
+
 using namespace hc::capi;
-using hc::link::Exchange;
 
 hc_status hc_ws_accept(hc_exchange exchange, const char* subprotocol, const hc_header* headers,
                        size_t nheaders) {
     return barrier([&]() -> hc_status {
         if (!are_given(headers, nheaders)) return HC_E_INVALID;
-        const hc::link::WebSocket::Terms terms{.protocol = text_of(subprotocol),
-                                               .fields = fields_of(headers, nheaders)};
-        return on_exchange(
-            exchange, [&](Exchange& here) { return accept_here(here, terms); },
-            [&](const Away& away) { return accept_away(away, terms); });
+        return accept_any(exchange, subprotocol, fields_of(headers, nheaders));
     });
 }
 
 hc_status hc_ws_refuse(hc_exchange exchange, hc_status why, uint32_t flags) {
     return barrier([&]() -> hc_status {
         if ((flags & ~HC_RELEASE) != 0) return HC_E_INVALID;
-        const auto kind = static_cast<hc::ErrorKind>(why);
-        return on_exchange(
-            exchange, [&](Exchange& here) { return refuse_here(here, kind, flags); },
-            [&](const Away& away) { return refuse_away(away, kind, flags); });
+        return refuse_any(exchange, static_cast<hc::ErrorKind>(why), flags);
     });
 }
 
 hc_status hc_ws_send(hc_exchange exchange, int32_t opcode, const void* bytes, size_t n,
                      uint32_t flags, uint64_t token) {
     return barrier([&]() -> hc_status {
-        const bool bad = !is_opcode(opcode) || (flags & ~HC_NOCOPY) != 0;
-        if (bad || (bytes == nullptr && n > 0)) return HC_E_INVALID;
-        if (opcode == HC_WS_PING && n > hc::ws::control_bytes_max) return HC_E_INVALID;
-        const auto kind = static_cast<hc::ws::Opcode>(opcode);
-        const std::string_view view{static_cast<const char*>(bytes), n};
-        return on_exchange(
-            exchange, [&](Exchange& here) { return send_here(here, kind, view, flags, token); },
-            [&](const Away& away) { return send_away(away, kind, view, flags, token); });
+        if ((flags & ~HC_NOCOPY) != 0 || (bytes == nullptr && n > 0)) return HC_E_INVALID;
+        return send_any(exchange, opcode, {static_cast<const char*>(bytes), n}, flags, token);
     });
 }
 
 hc_status hc_ws_close(hc_exchange exchange, uint16_t code, const char* reason, size_t n) {
     return barrier([&]() -> hc_status {
         if (reason == nullptr && n > 0) return HC_E_INVALID;
-        const std::uint16_t number = code == 0 ? hc::ws::code::absent : code;
-        const std::string_view text{reason, n};
-        if (number == hc::ws::code::absent && (code != 0 || n > 0)) return HC_E_INVALID;
-        return on_exchange(
-            exchange, [&](Exchange& here) { return close_here(here, number, text); },
-            [&](const Away& away) { return close_away(away, number, text); });
+        return close_any(exchange, code, {reason, n});
     });
 }
-
-#else // without WebSocket
-
-using namespace hc::capi;
-
-hc_status hc_ws_accept(hc_exchange, const char*, const hc_header*, size_t) {
-    return barrier([]() -> hc_status { return HC_E_UNSUPPORTED; });
-}
-hc_status hc_ws_refuse(hc_exchange, hc_status, uint32_t) {
-    return barrier([]() -> hc_status { return HC_E_UNSUPPORTED; });
-}
-hc_status hc_ws_send(hc_exchange, int32_t, const void*, size_t, uint32_t, uint64_t) {
-    return barrier([]() -> hc_status { return HC_E_UNSUPPORTED; });
-}
-hc_status hc_ws_close(hc_exchange, uint16_t, const char*, size_t) {
-    return barrier([]() -> hc_status { return HC_E_UNSUPPORTED; });
-}
-
-#endif

@@ -30,6 +30,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <utility>
 
 #include "core/base/chain.hpp"
 #include "core/base/error.hpp"
@@ -222,6 +223,8 @@ public:
     void set_stage(std::unique_ptr<Stage> stage) noexcept;
     Stage* stage() const noexcept { return stage_.get(); }
     ConnectionContext& context() const noexcept { return context_; }
+    /// What was granted and not used: the stage's from here on, which grants anew.
+    std::uint64_t take_credit() noexcept { return std::exchange(credit_, delivered_) - delivered_; }
     /// Has on_wake called at the end of the pass, as every call to a user: outside of any other.
     void wake_stage();
     /// What a send would be answered now; `again` counts as one that was refused.

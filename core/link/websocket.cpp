@@ -111,7 +111,9 @@ ErrorKind WebSocket::accept(Exchange& exchange, const Terms& terms, WebSocketUse
     }
     WebSocket& accepted = *made;
     exchange.context().counters.websockets_open.add();
+    const std::uint64_t granted = exchange.take_credit();
     exchange.set_stage(std::move(made));
+    accepted.credit_ = static_cast<std::int64_t>(std::min<std::uint64_t>(granted, endless));
     accepted.arm(accepted.limits().ws_ping_interval_ms);
     accepted.take_more();
     return ErrorKind::ok;

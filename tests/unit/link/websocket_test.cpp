@@ -283,6 +283,22 @@ TEST(WebSocket, NothingIsDeliveredWithoutCredit) {
     EXPECT_EQ(room.log, "t:one t:twotwo t:three t:4 ");
 }
 
+TEST(WebSocket, CreditOfBeforeIsCreditOfMessages) {
+    Room room(0);
+    room.house.script.on_head = [&](Exchange& exchange, Record&) {
+        EXPECT_EQ(exchange.grant(5), ErrorKind::ok);
+        EXPECT_EQ(WebSocket::accept(exchange, {}, room), ErrorKind::ok);
+    };
+    auto peer = room.join();
+    peer->send(text("one") + text("two") + text("three"));
+    room.house.turn_for(1s);
+    EXPECT_EQ(room.log, "t:one t:two ");
+    peer->send(frame({.opcode = Opcode::binary, .payload = std::string(2'000'000, 'x')}));
+    room.house.turn_for(1s);
+    EXPECT_GT(peer->unsent(), 1'000'000U);
+    Script::release(room.house.record(0));
+}
+
 TEST(WebSocket, WithoutCreditControlFramesAreAnsweredStill) {
     Room room(0);
     auto peer = room.join();

@@ -138,6 +138,20 @@ TEST(Topics, UnsubscribingEndsOneOfThem) {
     EXPECT_EQ(peer->take_received(), plain("yes"));
 }
 
+TEST(Topics, WhatIsOnItsWayIsNotForWhoComesLater) {
+    House house;
+    house.service.start();
+    auto early = house.socket("a");
+    auto late = house.socket("b");
+    Exchange& exchange = *house.room->exchanges.back();
+    Topics& topics = *house.service.server->topics();
+    EXPECT_EQ(topics.publish("a", Opcode::text, "before"), ErrorKind::ok);
+    EXPECT_EQ(topics.subscribe(exchange, "a"), ErrorKind::ok);
+    house.publish("a", "behind");
+    EXPECT_EQ(early->take_received(), plain("before") + plain("behind"));
+    EXPECT_EQ(late->take_received(), plain("behind"));
+}
+
 TEST(Topics, AreLimited) {
     House house;
     house.service.options.topics = {.topics_max = 2, .subscriptions_max = 2, .name_bytes_max = 4};
