@@ -101,7 +101,7 @@ def is_well(house, program):
         assert peer.ask("GET", "/hello").status == 200
 
 
-# -- what is good -------------------------------------------------------------------------------------
+# -- what is good ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("version", ["1.2", "1.3"])
@@ -146,7 +146,7 @@ def test_the_name_chooses_the_certificate(house, site):
         assert shown(name) == stem, name
 
 
-# -- what clients refuse ----------------------------------------------------------------------------
+# -- what clients refuse ---------------------------------------------------------------------------
 
 # Each of these must be in what a client says.
 REFUSALS = {
@@ -171,7 +171,7 @@ def test_bad_certificates_are_refused_for_what_they_are(house, site, fetch, host
     is_well(house, site)
 
 
-# -- certificates of clients ------------------------------------------------------------------------
+# -- certificates of clients -----------------------------------------------------------------------
 
 NEEDED = r"certificate.required|handshake.failure|ALERT_CERTIFICATE|EPIPE|ECONNRESET|alert 116"
 UNTRUSTED = r"unknown.ca|ALERT_UNKNOWN_CA|unknown certificate authority|EPIPE|ECONNRESET"
@@ -202,7 +202,7 @@ def test_a_certificate_may_be_asked_of_clients(house, serve, fetch):
     assert re.search(LATE, got.error, re.IGNORECASE), got.error
 
 
-# -- versions, ciphers, groups ----------------------------------------------------------------------
+# -- versions, ciphers, groups ---------------------------------------------------------------------
 
 VERSION = r"protocol.version|UNSUPPORTED_PROTOCOL|wrong.version|alert number 70"
 
@@ -273,7 +273,7 @@ def test_groups_are_those_of_the_settings(house, site, serve):
     is_well(house, program)
 
 
-# -- what the server itself refuses -----------------------------------------------------------------
+# -- what the server itself refuses ----------------------------------------------------------------
 
 
 def refused(*settings):
@@ -306,7 +306,7 @@ def test_bad_settings_are_told(house):
         assert re.search(words, refused(*settings)), settings
 
 
-# -- hostile peers ----------------------------------------------------------------------------------
+# -- hostile peers ---------------------------------------------------------------------------------
 
 
 def client_hello(name="good.test"):
