@@ -108,7 +108,7 @@ void check(const json& it, std::optional<Value> (*parse)(std::string_view),
 
 TEST(StructuredVectors, AllCases) {
     const auto folder = hc::test::find_vectors("structured-fields");
-    if (!folder) GTEST_SKIP() << "vectors not present: about 2,500 cases not run";
+    if (!folder) GTEST_SKIP() << "vectors not present: 2,135 cases not run";
     std::size_t count = 0;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(*folder)) {
         if (entry.path().extension() != ".json") continue;
