@@ -93,8 +93,9 @@ void Exchange::ask_for_body() {
 void Exchange::refuse_body(int status, ErrorKind why) {
     if (closed_ || close_reason_ != ErrorKind::ok || driver_ == nullptr) return;
     context_.counters.protocol_errors.add();
-    const bool unanswered = answer_ == AnswerSide::none;
-    if (unanswered) {
+    // (One whose answer is finished has nothing to be cut off from.)
+    const bool cut = answer_ == AnswerSide::open;
+    if (answer_ == AnswerSide::none) {
         const http::Field fields[] = {
             {"content-type", "text/plain; charset=utf-8", http::FieldName::content_type},
         };
@@ -106,7 +107,7 @@ void Exchange::refuse_body(int status, ErrorKind why) {
         answer_ = AnswerSide::finished;
     }
     fail(why);
-    if (!unanswered && driver_ != nullptr) driver_->drive_abort(*this, 0);
+    if (cut && driver_ != nullptr) driver_->drive_abort(*this, 0);
 }
 
 } // namespace hc::link

@@ -6,8 +6,9 @@
 // ResponseCoding is the exchange's driver in the place of the real one, from the head on. Up to
 // piece_bytes a pass are coded within the calls that send them. What goes beyond, and ranges of
 // files, wait in a chain and are coded a piece a pass, while the driver has room; what waits counts
-// as queued, so that whoever sends until it is told to wait is told so. So an answer may be finished and its
-// exchange released before all of it is coded: the driver hears of both afterwards.
+// as queued, so that whoever sends until it is told to wait is told so. So an answer may be
+// finished and its exchange released before all of it is coded: the driver hears of both
+// afterwards.
 //
 // Held back. An event stream is flushed behind every send. Any other stream is flushed at the end
 // of the pass in which something was sent: no client waits for bytes that an encoder has, and what

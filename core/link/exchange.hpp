@@ -113,6 +113,7 @@ public:
     /// Credit was granted or bytes were consumed: reading may go on.
     virtual void drive_body_room(Exchange&) = 0;
     /// The user released it. The driver frees it, now or when its side is done (Exchange::destroy).
+    /// It may come later than released() says: behind the end of an answer that is still coded.
     virtual void drive_released(Exchange&) = 0;
     /// Bytes of this exchange that wait to be written.
     virtual std::uint64_t drive_queued(const Exchange&) const noexcept = 0;

@@ -160,6 +160,33 @@ TEST(Config, ContradictingWatermarksAreRefused) {
     hc_runtime_release(runtime);
 }
 
+TEST(Config, CodingsAndTypesAreWhatTheyAre) {
+    hc_runtime* runtime = nullptr;
+    ASSERT_EQ(hc_runtime_create(nullptr, &runtime, nullptr), HC_OK);
+    const auto create = [&](const char* key, const char* value) {
+        const Config config(Pairs{{key, value}});
+        hc_server* server = nullptr;
+        hc_error* error = nullptr;
+        const hc_status status = hc_server_create(runtime, config.get(), &server, &error);
+        EXPECT_EQ(status == HC_OK, error == nullptr);
+        if (error != nullptr) EXPECT_NE(std::strstr(hc_error_message(error), key), nullptr);
+        hc_error_release(error);
+        if (status == HC_OK) hc_server_release(server);
+        return status;
+    };
+    for (const char* good : {"gzip", "br, GZIP", "zstd,zstd", ""}) {
+        EXPECT_EQ(create("compression.codings", good), HC_OK) << good;
+    }
+    for (const char* bad : {"deflate", "gzip,identity", "brotli"}) {
+        EXPECT_EQ(create("compression.codings", bad), HC_E_INVALID) << bad;
+    }
+    EXPECT_EQ(create("compression.types", "text/*, +json, */*"), HC_OK);
+    for (const char* bad : {"text", "text/html;q=1", "*/html"}) {
+        EXPECT_EQ(create("compression.types", bad), HC_E_INVALID) << bad;
+    }
+    hc_runtime_release(runtime);
+}
+
 TEST(Config, TheBackendIsAChoice) {
     const Config config;
     const Failure wrong = set(config.get(), "runtime.io", "kqueue");

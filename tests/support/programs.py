@@ -56,6 +56,7 @@ class Program:
             [BUILD / "examples" / folder / name, *arguments, *self._backend(name)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
+            bufsize=0,  # what is behind a line stays where select() sees it
             stderr=self.stderr,
         )
         self.url = self._line()

@@ -14,7 +14,8 @@ HEADERS = ROOT / "capi/include/httpcore"
 NEWEST_GLIBC = (2, 34)
 NEEDED_ALLOWED = re.compile(r"(libc|libm|libgcc_s|ld-linux-[\w-]+)\.so\.\d+")
 # With -Ddeps=system the distribution's libraries come on top.
-NEEDED_OF_SYSTEM = re.compile(r"libllhttp\.so\.[\d.]+")
+NEEDED_OF_SYSTEM = re.compile(
+    r"lib(llhttp|ssl|crypto|nghttp2|z|brotli(enc|dec|common)|zstd)\.so\.[\d.]+")
 
 
 def tool(*command):

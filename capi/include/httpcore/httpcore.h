@@ -746,10 +746,10 @@ HC_API hc_status hc_server_drain(hc_server* server, hc_queue* queue, uint64_t so
  *               returns.
  *   connection  bytes buffered for all exchanges of a connection; bounded by the library.
  *
- * With "decompression.enable" a body that was sent with Content-Encoding comes decoded, and the head
- * has neither that field nor Content-Length. One that is malformed or grows beyond
- * "limits.decoded_body_bytes_max" or "limits.decoded_ratio_max" is answered 400 or 413 and ends the
- * exchange (HC_E_PROTOCOL, HC_E_LIMIT), be it answered already or not.
+ * With "decompression.enable" a body that was sent with Content-Encoding comes decoded, and the
+ * head has neither that field nor Content-Length. One that is malformed, or that grows beyond
+ * "limits.decoded_body_bytes_max" or "limits.decoded_ratio_max", ends the exchange (HC_E_PROTOCOL,
+ * HC_E_LIMIT) with a 400 or a 413, or a reset once an answer was begun.
  *
  * Every function below may answer HC_E_GONE (no such exchange), HC_E_CLOSED (it has ended; only
  * hc_release, hc_head_get and hc_trailers_get work still), HC_E_STATE (not legal in this state).
@@ -804,10 +804,10 @@ HC_API hc_status hc_consume(hc_exchange exchange, uint64_t bytes);
  *            unless given. Content-Length is made when the body is complete (HC_FIN), else obeyed
  *            when given; without one the body is chunked (HTTP/1.0: ends with the connection). RFC
  *            9112, section 6.
- *            With "compression.enable" an answer may go coded (RFC 9110, section 8.4), as the request
- *            accepts it: its fields and its length are then those of the coded body. Never one with
- *            Content-Encoding or Cache-Control: no-transform. docs/content-coding.md has the rules,
- *            and says where compression gives secrets away.
+ *            With "compression.enable" an answer may go coded (RFC 9110, section 8.4), as the
+ *            request accepts it: fields and length are then those of the coded body. Never one
+ *            with Content-Encoding or Cache-Control: no-transform. docs/content-coding.md has the
+ *            rules, and says where compression gives secrets away.
  *   body, n  all of the body with HC_FIN, else its beginning (n may be 0). Taken in any case: a
  *            response is never refused with HC_E_AGAIN. For HEAD, 204 and 304 it is counted, not
  *            sent.

@@ -151,6 +151,19 @@ TEST(Decoder, BehindAnAnswerABadBodyIsAReset) {
     EXPECT_EQ(it.house.record(0).end, ErrorKind::protocol);
 }
 
+TEST(Decoder, AFinishedAnswerIsNotCutOffByABadBody) {
+    Decoding it;
+    it.house.script.on_head = [](Exchange& exchange, Record&) {
+        exchange.grant(UINT64_MAX);
+        EXPECT_EQ(exchange.respond(200, {}, "whole", {.fin = true}), ErrorKind::ok);
+    };
+    it.house.script.on_end = [](Exchange&, Record&) { ADD_FAILURE() << "it has no end"; };
+    auto peer = it.house.connect(post("gzip", "not coded at all") + last);
+    ASSERT_TRUE(it.house.until([&] { return peer->over(); }, 5s));
+    EXPECT_EQ(peer->error(), 0);
+    EXPECT_EQ(count(peer->received(), "whole"), 2U);
+}
+
 TEST(Decoder, NothingIsDecodedAheadOfItsUser) {
     Decoding it;
     House& house = it.house;
