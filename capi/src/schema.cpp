@@ -167,6 +167,14 @@ constexpr std::array table{
     Option{"decompression.enable", "", "server", 0, 0, HC_PLACE(coding.decompress),
            "Request bodies are decoded; an unknown Content-Encoding is 415"},
 
+    Option{"limits.topics_max", "count", "server", 1, any32, HC_PLACE(server.topics.topics_max),
+           "Topics of one server; beyond: HC_E_LIMIT"},
+    Option{"limits.topic_subscriptions_max", "count", "server", 1, any32,
+           HC_PLACE(server.topics.subscriptions_max),
+           "Topics that one exchange has subscribed to; beyond: HC_E_LIMIT"},
+    Option{"limits.topic_name_bytes_max", "bytes", "server", 1, 65'536,
+           HC_PLACE(server.topics.name_bytes_max), "The name of a topic; beyond: HC_E_INVALID"},
+
     Option{"log.level", "", "log", 0, 0, HC_CHOICE(level_names, log_level),
            "The least level that is logged"},
 
@@ -260,13 +268,6 @@ constexpr std::array table{
 
     HC_LIMIT(server.connection, "server", sse_heartbeat_ms, "ms", 0, day_ms,
              "Silence on an event stream after which it is sent a comment; 0: never"),
-    Option{"limits.topics_max", "count", "server", 1, any32, HC_PLACE(server.topics.topics_max),
-           "Topics of one server; beyond: HC_E_LIMIT"},
-    Option{"limits.topic_subscriptions_max", "count", "server", 1, any32,
-           HC_PLACE(server.topics.subscriptions_max),
-           "Topics that one exchange has subscribed to; beyond: HC_E_LIMIT"},
-    Option{"limits.topic_name_bytes_max", "bytes", "server", 1, 65'536,
-           HC_PLACE(server.topics.name_bytes_max), "The name of a topic; beyond: HC_E_INVALID"},
 
     HC_LIMIT(server.limits, "server", connections_max, "count", 1, any32,
              "Connections at once; beyond: 503"),

@@ -338,9 +338,9 @@ private:
     std::uint32_t route_ = 0;
     std::uint64_t id_ = 0;
     ConnectionContext& context_;
-    ExchangeDriver* driver_; // nullptr once the driver let go; or coding_'s, before it
+    ExchangeDriver* driver_;        // nullptr once the driver let go; or coding_'s, before it
     ExchangeUser* user_ = nullptr;  // who is called: the owner, or the stage
-    Coding* coding_ = nullptr;                            // of few: see coding.hpp
+    Coding* coding_ = nullptr;      // of few: see coding.hpp
     ExchangeUser* owner_ = nullptr; // whom the dispatcher chose
     std::unique_ptr<Stage> stage_;
     const http::HeadView* head_ = &http::OwnedHead::none; // lent, then owned_head_'s

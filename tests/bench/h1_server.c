@@ -145,7 +145,9 @@ int main(int argc, char** argv) {
     const char* mode = argc == 2 || argc == 3 || argc == 5 ? argv[1] : "";
     if (strcmp(mode, "inline") != 0 && strcmp(mode, "pool") != 0 && strcmp(mode, "queue") != 0 &&
         strcmp(mode, "driven") != 0) {
-        fprintf(stderr, "usage: %s inline|pool|queue|driven [auto|epoll|io_uring [CERTIFICATE KEY]]\n",
+        fprintf(stderr,
+                "usage: %s inline|pool|queue|driven [auto|epoll|io_uring [CERTIFICATE "
+                "KEY]]\n",
                 argv[0]);
         return 2;
     }

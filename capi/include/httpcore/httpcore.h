@@ -90,8 +90,8 @@ HC_API hc_status hc_version_info(const char** json, size_t* n);
 
 /* 1 when this build has the feature, 0 when it does not or does not know the name (or name is
  * NULL). Names: "h1", "unix" (Unix-domain sockets), "proxy_protocol", "send_file", "inline",
- * "queue", "driven", "pool" ("server.execution"), "tls", "h2", "websocket", "sse", "topics", "gzip",
- * "br", "zstd" (content codings). */
+ * "queue", "driven", "pool" ("server.execution"), "tls", "h2", "websocket", "sse", "topics",
+ * "gzip", "br", "zstd" (content codings). */
 HC_API int32_t hc_has_feature(const char* name);
 
 /* ---- statuses -------------------------------------------------------------------------------- */

@@ -143,7 +143,7 @@ static void on_end(struct stream* stream) {
     }
 }
 
-/* -- heads --------------------------------------------------------------------------------------- */
+/* -- heads ------------------------------------------------------------------------------------- */
 
 static void answer_facts(hc_exchange exchange, const hc_head* head) {
     char text[1024];
@@ -253,16 +253,16 @@ static void on_event(void* arg, const hc_event* event) {
     }
 }
 
-/* -- start --------------------------------------------------------------------------------------- */
+/* -- start ------------------------------------------------------------------------------------- */
 
 static const struct {
     const char* pattern;
     uint32_t number;
 } routes[] = {
-    {"/hello", 1},    {"/echo", 2},     {"/bytes/{n}", 3},   {"/hints", 4},  {"/trailers", 5},
-    {"/count", 6},    {"/stall", 7},    {"/resume", 8},      {"/wait", 9},   {"/abort", 10},
-    {"/short", 11},   {"/status/{n}", 12}, {"/early", 13},   {"/facts", 14}, {"/state", 15},
-    {"/nobody", 16},
+    {"/hello", 1},    {"/echo", 2},   {"/bytes/{n}", 3}, {"/hints", 4},
+    {"/trailers", 5}, {"/count", 6},  {"/stall", 7},     {"/resume", 8},
+    {"/wait", 9},     {"/abort", 10}, {"/short", 11},    {"/status/{n}", 12},
+    {"/early", 13},   {"/facts", 14}, {"/state", 15},    {"/nobody", 16},
 };
 
 static hc_status start(int argc, char** argv, hc_runtime** runtime, hc_server** server,
