@@ -167,7 +167,8 @@ void H2Driver::hurry() noexcept {
     if (phase_ != Phase::open) return;
     drain();
     each_stream([this](H2Stream& stream) {
-        if (!stream.tunnel_ || stream.told_) return;
+        if (stream.exchange_ == nullptr || stream.told_) return;
+        if (stream.exchange_->going_away() || !stream.tunnel_) return;
         stream.out_ended = stream.answered_ = true;
         session_->resume(stream);
         lose(stream, ErrorKind::closed);
