@@ -3,7 +3,6 @@
  * and writes what nghttp2 makes of that with one call. It has no routes, bounds or time limits.
  *
  * Prints its port; ends at SIGTERM. */
-#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
