@@ -11,8 +11,13 @@ from programs import BUILD, PATIENCE, wait_until
 
 def run(*arguments):
     """A run that ends by itself: (exit code, stdout, stderr)."""
-    done = subprocess.run([BUILD / "examples/c/demo_server", *arguments], capture_output=True,
-                          text=True, timeout=PATIENCE, check=False)
+    done = subprocess.run(
+        [BUILD / "examples/c/demo_server", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
     return done.returncode, done.stdout, done.stderr
 
 
@@ -74,7 +79,9 @@ class TestAddresses:
                 assert peer.ask("GET", "/hello").status == 200
 
     def test_localhost(self, start):
-        assert start("demo_server", "--host=localhost", "--port=0").url.startswith("http://127.0.0.1:")
+        assert start("demo_server", "--host=localhost", "--port=0").url.startswith(
+            "http://127.0.0.1:"
+        )
 
     def test_unix(self, start, tmp_path):
         place = tmp_path / "socket"

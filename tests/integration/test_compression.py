@@ -52,10 +52,18 @@ def site(tmp_path_factory):
     (folder / "noise.txt").write_bytes(NOISE)
     (folder / "small.txt").write_bytes(b"small\n")
     (folder / "image.png").write_bytes(TEXT)
-    options = ["compression.enable=true", "decompression.enable=true",
-               "limits.decoded_body_bytes_max=50000000"]
-    program = Program("demo_server", "--port", "0", *(part for option in options
-                                                       for part in ("--set", option)), str(folder))
+    options = [
+        "compression.enable=true",
+        "decompression.enable=true",
+        "limits.decoded_body_bytes_max=50000000",
+    ]
+    program = Program(
+        "demo_server",
+        "--port",
+        "0",
+        *(part for option in options for part in ("--set", option)),
+        str(folder),
+    )
     yield program
     assert program.running(), program.errors()
     program.end()
@@ -129,8 +137,13 @@ def test_conditions_and_ranges(site):
 @pytest.mark.parametrize("coding", DECODERS)
 def test_what_is_sent_arrives_though_more_follows(site, coding):
     with site.peer() as peer:
-        peer.request("POST", "/echo", ("Accept-Encoding", coding), ("Content-Type", "text/plain"),
-                     ("Transfer-Encoding", "chunked"))
+        peer.request(
+            "POST",
+            "/echo",
+            ("Accept-Encoding", coding),
+            ("Content-Type", "text/plain"),
+            ("Transfer-Encoding", "chunked"),
+        )
         decoder, got = Decoder(coding), b""
         peer.send(b"4\r\none \r\n")
         assert peer.head().get("Content-Encoding") == coding
@@ -152,14 +165,16 @@ def test_what_is_sent_arrives_though_more_follows(site, coding):
 def test_bodies_are_decoded(site, coding):
     with site.peer() as peer:
         for body in b"", b"x", TEXT, NOISE:
-            answer = peer.ask("POST", "/upload", ("Content-Encoding", coding),
-                              body=ENCODERS[coding](body))
+            answer = peer.ask(
+                "POST", "/upload", ("Content-Encoding", coding), body=ENCODERS[coding](body)
+            )
             assert (answer.status, json.loads(answer.body)) == (200, {"bytes": len(body)})
         twice = ENCODERS[coding](gzip.compress(TEXT))
         answer = peer.ask("POST", "/upload", ("Content-Encoding", f"gzip, {coding}"), body=twice)
         assert json.loads(answer.body) == {"bytes": len(TEXT)}
-        answer = peer.ask("POST", "/echo", ("Content-Encoding", coding),
-                          body=ENCODERS[coding](TEXT))
+        answer = peer.ask(
+            "POST", "/echo", ("Content-Encoding", coding), body=ENCODERS[coding](TEXT)
+        )
         assert answer.body == TEXT
 
 

@@ -15,7 +15,10 @@ from programs import BUILD, PATIENCE
 def run(name, *arguments):
     return subprocess.run(
         [BUILD / "examples" / "cpp" / name, *arguments],
-        capture_output=True, text=True, timeout=PATIENCE, check=False,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
     )
 
 

@@ -129,8 +129,20 @@ class TestRanges:
         assert response.status == 416
         assert response.get("content-range") == "bytes */256000"
 
-    @pytest.mark.parametrize("value", ["bytes=5-4", "bytes=-", "bytes=a-b", "lines=1-2", "bytes=",
-                                       "bytes=0-1,5-6", "bytes 0-1", "bytes=1", "bytes=0x1-2"])
+    @pytest.mark.parametrize(
+        "value",
+        [
+            "bytes=5-4",
+            "bytes=-",
+            "bytes=a-b",
+            "lines=1-2",
+            "bytes=",
+            "bytes=0-1,5-6",
+            "bytes 0-1",
+            "bytes=1",
+            "bytes=0x1-2",
+        ],
+    )
     def test_what_is_ignored(self, peer, value):
         response = ask(peer, "data.bin", ("Range", value))
         assert response.status == 200
@@ -232,13 +244,43 @@ class TestFolders:
 @pytest.mark.parametrize(
     "path",
     [
-        "../secret.txt", "sub/../../secret.txt", "..%2fsecret.txt", "%2e%2e/secret.txt",
-        "%2E%2E%2Fsecret.txt", "sub/%2e%2e/%2e%2e/secret.txt", "./data.bin", "sub/./deep/x.json",
-        "/etc/passwd", "//etc/passwd", "%2fetc%2fpasswd", "..", "%2e", "...", "..;/secret.txt",
-        "out.txt", "out/secret.txt", "root/etc/passwd", "unreal", ".hidden", "%2ehidden",
-        "sub/.git/config", "sub/%2egit/config", "data.bin%00.txt", "%00", "data.bin%", "data.bin%2",
-        "data.bin%zz", "sub//deep/x.json", "sub/deep//", "..\\secret.txt", "pipe", "nothing",
-        "data.bin/x", "a" * 5000, "%c0%ae%c0%ae/secret.txt", "%252e%252e/secret.txt",
+        "../secret.txt",
+        "sub/../../secret.txt",
+        "..%2fsecret.txt",
+        "%2e%2e/secret.txt",
+        "%2E%2E%2Fsecret.txt",
+        "sub/%2e%2e/%2e%2e/secret.txt",
+        "./data.bin",
+        "sub/./deep/x.json",
+        "/etc/passwd",
+        "//etc/passwd",
+        "%2fetc%2fpasswd",
+        "..",
+        "%2e",
+        "...",
+        "..;/secret.txt",
+        "out.txt",
+        "out/secret.txt",
+        "root/etc/passwd",
+        "unreal",
+        ".hidden",
+        "%2ehidden",
+        "sub/.git/config",
+        "sub/%2egit/config",
+        "data.bin%00.txt",
+        "%00",
+        "data.bin%",
+        "data.bin%2",
+        "data.bin%zz",
+        "sub//deep/x.json",
+        "sub/deep//",
+        "..\\secret.txt",
+        "pipe",
+        "nothing",
+        "data.bin/x",
+        "a" * 5000,
+        "%c0%ae%c0%ae/secret.txt",
+        "%252e%252e/secret.txt",
     ],
 )
 def test_what_is_not_there(peer, path):
@@ -252,8 +294,12 @@ def test_no_descriptor_stays_open(files):
 
     def ask_all():
         for path in paths:
-            for fields in ((), (("Range", "bytes=1-2"),), (("Range", "bytes=999999-"),),
-                           (("If-None-Match", "*"),)):
+            for fields in (
+                (),
+                (("Range", "bytes=1-2"),),
+                (("Range", "bytes=999999-"),),
+                (("If-None-Match", "*"),),
+            ):
                 for method in ("GET", "HEAD"):
                     with files.peer() as peer:
                         ask(peer, path, *fields, method=method)

@@ -30,14 +30,16 @@ class TestConnections:
     def test_1_0_may_ask_to_stay(self, demo):
         with demo.peer() as peer:
             for _ in range(3):
-                response = peer.ask("GET", "/hello", ("Connection", "keep-alive"),
-                                    version="HTTP/1.0")
+                response = peer.ask(
+                    "GET", "/hello", ("Connection", "keep-alive"), version="HTTP/1.0"
+                )
                 assert response.get("Connection").lower() == "keep-alive"
 
     def test_1_0_gets_no_chunks(self, demo):
         with demo.peer() as peer:
-            response = peer.ask("GET", "/stream/3", ("Connection", "keep-alive"),
-                                version="HTTP/1.0")
+            response = peer.ask(
+                "GET", "/stream/3", ("Connection", "keep-alive"), version="HTTP/1.0"
+            )
             assert response.get("Transfer-Encoding") is None
             assert response.body == b"chunk 0\nchunk 1\nchunk 2\n"
 
@@ -48,8 +50,16 @@ class TestConnections:
 
     def test_pipelined_answers_keep_their_order(self, demo):
         with demo.peer() as peer:
-            paths = ["/hello", "/slow?ms=50", "/bytes/100000", "/stream/10", "/nowhere",
-                     "/slow?ms=1", "/status/204", "/headers"] * 5
+            paths = [
+                "/hello",
+                "/slow?ms=50",
+                "/bytes/100000",
+                "/stream/10",
+                "/nowhere",
+                "/slow?ms=1",
+                "/status/204",
+                "/headers",
+            ] * 5
             peer.send("".join(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n" for path in paths))
             bodies = {"/hello": b"Hello, world!\n", "/slow": b"That was slow.\n"}
             for path in paths:
@@ -64,14 +74,18 @@ class TestConnections:
         with demo.peer() as peer:
             for i in range(200):
                 body = b"%d" % i * (i % 50)
-                peer.send(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s"
-                          % (len(body), body))
+                peer.send(
+                    b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s"
+                    % (len(body), body)
+                )
             for i in range(200):
                 assert peer.response().body == b"%d" % i * (i % 50)
 
     def test_one_byte_at_a_time(self, demo):
-        message = (b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-                   b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n" + OK)
+        message = (
+            b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n" + OK
+        )
         with demo.peer() as peer:
             for byte in message:
                 peer.send(bytes([byte]))
@@ -137,14 +151,17 @@ class TestChunks:
             return peer.response()
 
     def test_extensions_are_passed_over(self, demo):
-        assert self.post(demo, "3;a=b;c=\"d e\"\r\nabc\r\n0;x\r\n\r\n").body == b"abc"
+        assert self.post(demo, '3;a=b;c="d e"\r\nabc\r\n0;x\r\n\r\n').body == b"abc"
 
-    @pytest.mark.parametrize("size", ["0x3", "+3", "-3", "3_0", " 3", "3 ", "", "g",
-                                      "10000000000000000", "3\n"])
+    @pytest.mark.parametrize(
+        "size", ["0x3", "+3", "-3", "3_0", " 3", "3 ", "", "g", "10000000000000000", "3\n"]
+    )
     def test_bad_sizes(self, demo, size):
         with demo.peer() as peer:
-            peer.send("POST /upload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-                      f"{size}\r\nabc\r\n0\r\n\r\n")
+            peer.send(
+                "POST /upload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                f"{size}\r\nabc\r\n0\r\n\r\n"
+            )
             assert peer.response().status == 400
             assert peer.at_end()
 
@@ -163,8 +180,11 @@ class TestChunks:
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 400),
         (b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n", 400),
         (b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", 400),
-        (b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n"
-         b"Transfer-Encoding: chunked\r\n\r\n", 400),
+        (
+            b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n"
+            b"Transfer-Encoding: chunked\r\n\r\n",
+            400,
+        ),
         (b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, gzip\r\n\r\n", 400),
         (b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501),
         (b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
@@ -187,8 +207,10 @@ def test_wrong_requests(demo, request_bytes, status):
 def test_nothing_behind_a_wrong_request_is_served(demo):
     before = demo.metric("requests_total")
     with demo.peer() as peer:
-        peer.send(b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n"
-                  b"Content-Length: 4\r\n\r\nabc" + OK)
+        peer.send(
+            b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n"
+            b"Content-Length: 4\r\n\r\nabc" + OK
+        )
         assert peer.response().status == 400
         assert peer.at_end()
     assert demo.metric("requests_total") <= before + 2
@@ -210,15 +232,19 @@ class TestLimits:
             peer.send("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n")
             assert peer.response().status == 413
         with demo.peer() as peer:
-            peer.send("POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n"
-                      "Expect: 100-continue\r\n\r\n")
+            peer.send(
+                "POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n"
+                "Expect: 100-continue\r\n\r\n"
+            )
             assert peer.head().status == 413
 
     def test_body_in_chunks(self, limited):
         demo = limited("limits.body_bytes_max=1000")
         with demo.peer() as peer:
-            peer.send("POST /upload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-                      "3e8\r\n" + "a" * 1000 + "\r\n1\r\na\r\n0\r\n\r\n")
+            peer.send(
+                "POST /upload HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                "3e8\r\n" + "a" * 1000 + "\r\n1\r\na\r\n0\r\n\r\n"
+            )
             assert peer.response().status == 413
 
     def test_head_that_does_not_end(self, limited):

@@ -32,8 +32,16 @@ def prefix(tmp_path_factory):
     """An installed tree at a place that the build never heard of."""
     place = tmp_path_factory.mktemp("installed")
     environment = {**os.environ, "DESTDIR": str(place)}
-    run(sys.executable, "-m", "mesonbuild.mesonmain", "install", "-C", BUILD, "--no-rebuild",
-        env=environment)
+    run(
+        sys.executable,
+        "-m",
+        "mesonbuild.mesonmain",
+        "install",
+        "-C",
+        BUILD,
+        "--no-rebuild",
+        env=environment,
+    )
     found = list(place.rglob("libhttpcore.pc"))
     assert len(found) == 1
     return next(p for p in found[0].parents if (p / "include/httpcore/httpcore.h").is_file())
@@ -45,8 +53,13 @@ def pkg_config(prefix):
     folder = next(prefix.rglob("libhttpcore.pc")).parent
 
     def call(*options):
-        return run("pkg-config", f"--define-variable=prefix={prefix}", *options, "libhttpcore",
-                   env={**os.environ, "PKG_CONFIG_LIBDIR": str(folder)}).split()
+        return run(
+            "pkg-config",
+            f"--define-variable=prefix={prefix}",
+            *options,
+            "libhttpcore",
+            env={**os.environ, "PKG_CONFIG_LIBDIR": str(folder)},
+        ).split()
 
     return call
 

@@ -15,7 +15,6 @@ def test_killed_clients(workers):
         program.kill()
 
 
-
 @pytest.mark.parametrize("name", ["02_queue", "02b_driven", "03_upload_download"])
 def test_killed_clients_of_a_queue(start, name):
     """Killed while the program has their requests: it goes on serving others."""

@@ -11,8 +11,18 @@ def code(demo, path, *options):
 
 def test_index_lists_the_routes(demo):
     page = demo.curl("/")
-    for route in ("/hello", "/echo", "/upload", "/bytes/", "/stream/", "/slow?ms=", "/status/",
-                  "/headers", "/trailers", "/metrics"):
+    for route in (
+        "/hello",
+        "/echo",
+        "/upload",
+        "/bytes/",
+        "/stream/",
+        "/slow?ms=",
+        "/status/",
+        "/headers",
+        "/trailers",
+        "/metrics",
+    ):
         assert route in page
     assert "/files/" not in page, "there is no folder"
     assert code(demo, "/files/x") == 404
@@ -101,8 +111,19 @@ def test_a_status_that_is_none(demo, status):
 
 
 def test_headers_as_json(demo):
-    got = json.loads(demo.curl("/headers?q=\"<\\", "-X", "PUT", "-H", "X-A: 1", "-H", "X-a: two",
-                               "-H", 'X-Quote: a"b\\c\td'))
+    got = json.loads(
+        demo.curl(
+            '/headers?q="<\\',
+            "-X",
+            "PUT",
+            "-H",
+            "X-A: 1",
+            "-H",
+            "X-a: two",
+            "-H",
+            'X-Quote: a"b\\c\td',
+        )
+    )
     assert got["method"] == "PUT"
     assert got["target"] == '/headers?q="<\\'
     assert got["protocol"] == "HTTP/1.1"
@@ -125,8 +146,10 @@ def test_trailers(demo):
         assert response.trailers == [("x-request-bytes", "0"), ("x-demo", "trailers")]
         assert response.get("Trailer") == "x-request-bytes, x-demo"
         assert json.loads(response.body) == {"trailers": []}
-        peer.send("POST /trailers HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-                  "5\r\nhello\r\n0\r\nX-Sum: abc\r\nX-Other: d\r\n\r\n")
+        peer.send(
+            "POST /trailers HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+            "5\r\nhello\r\n0\r\nX-Sum: abc\r\nX-Other: d\r\n\r\n"
+        )
         response = peer.response()
         assert json.loads(response.body) == {"trailers": [["X-Sum", "abc"], ["X-Other", "d"]]}
         assert response.trailers[0] == ("x-request-bytes", "5")

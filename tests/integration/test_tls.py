@@ -40,23 +40,28 @@ class House:
             files.issued("rsa", self.ours, "rsa.test", key_type=rsa),
             files.issued("chain", middle, "chain.test"),
             files.issued("wild", self.ours, "*.wild.test"),
-            files.issued("expired", self.ours, "expired.test", not_before=NOW - 9 * DAY,
-                         not_after=NOW - DAY),
-            files.issued("early", self.ours, "early.test", not_before=NOW + DAY,
-                         not_after=NOW + 9 * DAY),
+            files.issued(
+                "expired", self.ours, "expired.test", not_before=NOW - 9 * DAY, not_after=NOW - DAY
+            ),
+            files.issued(
+                "early", self.ours, "early.test", not_before=NOW + DAY, not_after=NOW + 9 * DAY
+            ),
             files.issued("stranger", self.theirs, "stranger.test"),
             files.self_signed("selfish", "selfish.test"),
         ]
         self.client = files.issued("client", self.ours, "somebody")
         self.foreign_client = files.issued("foreign", self.theirs, "somebody")
-        self.late_client = files.issued("late", self.ours, "somebody", not_before=NOW - 9 * DAY,
-                                        not_after=NOW - DAY)
+        self.late_client = files.issued(
+            "late", self.ours, "somebody", not_before=NOW - 9 * DAY, not_after=NOW - DAY
+        )
 
     def start(self, *settings, shown=None):
         """A demo server with a port for TLS; `tls_port` is which."""
         shown = self.shown if shown is None else shown
-        files = {"certificate_files": [pair[0] for pair in shown],
-                 "key_files": [pair[1] for pair in shown]}
+        files = {
+            "certificate_files": [pair[0] for pair in shown],
+            "key_files": [pair[1] for pair in shown],
+        }
         listed = [f"tls.{name}={','.join(map(str, paths))}" for name, paths in files.items()]
         options = [part for setting in [*listed, *settings] for part in ("--set", setting)]
         program = Program("demo_server", "--port", "0", "--tls-port", "0", *options)
@@ -81,6 +86,7 @@ def site(house):
 def serve(house):
     """serve(setting...): a server for one test."""
     with contextlib.ExitStack() as started:
+
         def call(*settings, **options):
             program = house.start(*settings, **options)
             started.callback(program.kill)
@@ -123,8 +129,10 @@ def certificate_for(port, name):
     """What is shown to whoever asks for `name` (None: for none), in DER."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with socket.create_connection(("127.0.0.1", port)) as plain, \
-            context.wrap_socket(plain, server_hostname=name) as secure:
+    with (
+        socket.create_connection(("127.0.0.1", port)) as plain,
+        context.wrap_socket(plain, server_hostname=name) as secure,
+    ):
         return secure.getpeercert(True)
 
 
@@ -133,15 +141,22 @@ def test_the_name_chooses_the_certificate(house, site):
         der = certificate_for(site.tls_port, name)
         for pair in house.shown:
             text = pair[0].read_text(encoding="ascii")
-            first = text[:text.index("-----END") + len("-----END CERTIFICATE-----")]
+            first = text[: text.index("-----END") + len("-----END CERTIFICATE-----")]
             if ssl.PEM_cert_to_DER_cert(first) == der:
                 return pair[0].stem
         return None
 
     for name, stem in {
-        "good.test": "good", "GOOD.TEST": "good", "rsa.test": "rsa", "a.wild.test": "wild",
-        "selfish.test": "selfish", None: "good", "nobody.test": "good", "127.0.0.1": "good",
-        "a.b.wild.test": "good", "wild.test": "good",
+        "good.test": "good",
+        "GOOD.TEST": "good",
+        "rsa.test": "rsa",
+        "a.wild.test": "wild",
+        "selfish.test": "selfish",
+        None: "good",
+        "nobody.test": "good",
+        "127.0.0.1": "good",
+        "a.b.wild.test": "good",
+        "wild.test": "good",
     }.items():
         assert shown(name) == stem, name
 
@@ -153,12 +168,12 @@ REFUSALS = {
     "expired.test": r"expired",
     "early.test": r"not yet valid|NOT_YET_VALID",
     "stranger.test": r"unable to get local issuer|unknown authority|UNABLE_TO_VERIFY_LEAF"
-                     r"|unable to verify",
+    r"|unable to verify",
     "selfish.test": r"self.signed|SELF_SIGNED|unknown authority",
     "wrong.test": r"no alternative certificate subject name|Hostname mismatch|ERR_TLS_CERT_ALTNAME"
-                  r"|not wrong.test|doesn't match",
+    r"|not wrong.test|doesn't match",
     "127.0.0.2": r"no alternative certificate subject name|IP address mismatch"
-                 r"|ERR_TLS_CERT_ALTNAME|not 127.0.0.2|IP SANs",
+    r"|ERR_TLS_CERT_ALTNAME|not 127.0.0.2|IP SANs",
 }
 
 
@@ -207,10 +222,13 @@ def test_a_certificate_may_be_asked_of_clients(house, serve, fetch):
 VERSION = r"protocol.version|UNSUPPORTED_PROTOCOL|wrong.version|alert number 70"
 
 
-@pytest.mark.parametrize(("setting", "good", "bad"), [
-    ("tls.oldest_version=1.3", "1.3", "1.2"),
-    ("tls.newest_version=1.2", "1.2", "1.3"),
-])
+@pytest.mark.parametrize(
+    ("setting", "good", "bad"),
+    [
+        ("tls.oldest_version=1.3", "1.3", "1.2"),
+        ("tls.newest_version=1.2", "1.2", "1.3"),
+    ],
+)
 def test_versions_are_bounded(house, serve, fetch, setting, good, bad):
     program = serve(setting)
     assert fetch(wish(house, program)).status == 200
@@ -222,9 +240,20 @@ def test_versions_are_bounded(house, serve, fetch, setting, good, bad):
 
 def s_client(program, *options):
     done = subprocess.run(
-        ["openssl", "s_client", "-connect", f"127.0.0.1:{program.tls_port}", "-servername",
-         "good.test", *options], stdin=subprocess.DEVNULL, capture_output=True, timeout=60,
-        check=False)
+        [
+            "openssl",
+            "s_client",
+            "-connect",
+            f"127.0.0.1:{program.tls_port}",
+            "-servername",
+            "good.test",
+            *options,
+        ],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
     return done.stdout.decode(errors="replace") + done.stderr.decode(errors="replace")
 
 
@@ -244,7 +273,10 @@ def test_renegotiation_and_compression_are_refused(site):
     done = subprocess.run(
         ["openssl", "s_client", "-tls1_2", "-connect", f"127.0.0.1:{site.tls_port}"],
         input=b"R\nGET /hello HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
-        capture_output=True, timeout=60, check=False)
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
     assert b"RENEGOTIATING" in done.stdout + done.stderr
     assert b"Hello, world!" not in done.stdout
     assert b"no renegotiation" in done.stderr.lower() or done.returncode != 0
@@ -252,12 +284,16 @@ def test_renegotiation_and_compression_are_refused(site):
 
 def test_ciphers_are_those_of_the_settings(house, serve):
     program = serve("tls.ciphers=ECDHE+CHACHA20", "tls.cipher_suites=TLS_AES_256_GCM_SHA384")
-    for version, cipher in {"1.2": "ECDHE-ECDSA-CHACHA20-POLY1305",
-                            "1.3": "TLS_AES_256_GCM_SHA384"}.items():
+    for version, cipher in {
+        "1.2": "ECDHE-ECDSA-CHACHA20-POLY1305",
+        "1.3": "TLS_AES_256_GCM_SHA384",
+    }.items():
         got = CLIENTS["python"](wish(house, program, oldest=version, newest=version))
         assert (got.error, got.cipher) == ("", cipher)
-    for options in (["-tls1_2", "-cipher", "ECDHE+AESGCM"],
-                    ["-tls1_3", "-ciphersuites", "TLS_AES_128_GCM_SHA256"]):
+    for options in (
+        ["-tls1_2", "-cipher", "ECDHE+AESGCM"],
+        ["-tls1_3", "-ciphersuites", "TLS_AES_128_GCM_SHA256"],
+    ):
         assert "alert handshake failure" in s_client(program, *options)
     is_well(house, program)
 
@@ -281,7 +317,10 @@ def refused(*settings):
     options = [part for setting in settings for part in ("--set", setting)]
     done = subprocess.run(
         [BUILD / "examples" / "c" / "demo_server", "--port", "0", *options],
-        capture_output=True, timeout=60, check=False)
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
     assert done.returncode == 1
     return done.stderr.decode()
 
@@ -300,8 +339,12 @@ def test_bad_settings_are_told(house):
         (f"tls.certificate_files={weak}", f"tls.key_files={weak_key}"): "small|weak",
         (f"tls.certificate_files={good}", f"tls.key_files={key}", "tls.ciphers=WRONG"): "cipher",
         (f"tls.certificate_files={good}", f"tls.key_files={key}", "tls.groups=WRONG"): "group",
-        (f"tls.certificate_files={good}", f"tls.key_files={key}", "tls.oldest_version=1.3",
-         "tls.newest_version=1.2"): "version",
+        (
+            f"tls.certificate_files={good}",
+            f"tls.key_files={key}",
+            "tls.oldest_version=1.3",
+            "tls.newest_version=1.2",
+        ): "version",
     }.items():
         assert re.search(words, refused(*settings)), settings
 
@@ -345,7 +388,11 @@ def test_what_is_no_tls_is_turned_away(house, site):
     hello = client_hello()
     http = b"GET /hello HTTP/1.1\r\nHost: good.test\r\n\r\n"
     for data in (
-        b"\x00" * 100, b"\xff" * 5000, bytes(range(256)), http, b"SSH-2.0-x\r\n",
+        b"\x00" * 100,
+        b"\xff" * 5000,
+        bytes(range(256)),
+        http,
+        b"SSH-2.0-x\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         b"\x16\x03\x01\xff\xff" + b"\x01" * 70_000,  # a record of more than a record may have
         b"\x15\x03\x03\x00\x02\x02\x28",  # an alert first
@@ -403,7 +450,7 @@ def test_a_thousand_half_handshakes_hold_up_nobody(house, serve):
     program = serve("limits.tls_handshake_timeout_ms=60000")
     before = program.descriptors()
     hello = client_hello()
-    peers = [Raw(program, hello if i % 2 else hello[:i % len(hello)]) for i in range(1000)]
+    peers = [Raw(program, hello if i % 2 else hello[: i % len(hello)]) for i in range(1000)]
     wait_until(lambda: program.descriptors() >= before + 1000, "they are all there")
     for _ in range(5):
         is_well(house, program)
@@ -427,11 +474,13 @@ def test_the_digest_of_an_upload(house, site):
     context = ssl.create_default_context(cafile=house.roots)
     plain = socket.create_connection(("127.0.0.1", site.tls_port))
     with context.wrap_socket(plain, server_hostname="good.test") as secure:
-        secure.sendall(b"POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-                       b"Content-Length: %d\r\n\r\n" % len(body))
+        secure.sendall(
+            b"POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+            b"Content-Length: %d\r\n\r\n" % len(body)
+        )
         got, sent = b"", 0
         while sent < len(body):
-            sent += secure.send(body[sent:sent + 16384])
+            sent += secure.send(body[sent : sent + 16384])
             if sent % 65536 == 0:
                 got += secure.recv(65536)
         while data := secure.recv(65536):

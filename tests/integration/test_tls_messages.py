@@ -129,10 +129,12 @@ ALTERED = {
     "a request comes instead of finished": replaced(Finished, text()),
     "a certificate that nobody asked for": before(Finished, no_certificate()),
     "an unknown handshake message": before(
-        Finished, Message(ContentType.handshake, bytearray([99, 0, 0, 1, 0]))),
+        Finished, Message(ContentType.handshake, bytearray([99, 0, 0, 1, 0]))
+    ),
     "a server's message": before(
-        Finished, Message(ContentType.handshake, bytearray([HandshakeType.server_hello_done,
-                                                            0, 0, 0]))),
+        Finished,
+        Message(ContentType.handshake, bytearray([HandshakeType.server_hello_done, 0, 0, 0])),
+    ),
     "an unknown record": before(Finished, Message(99, bytearray(10))),
     "an empty handshake record": before(Finished, Message(ContentType.handshake, bytearray())),
     "the hello comes twice": twice(ClientHello),
@@ -140,15 +142,20 @@ ALTERED = {
     "an alert of wrong length": before(Finished, Message(ContentType.alert, bytearray(3))),
     "no cipher suites": changed(ClientHello, lambda hello: setattr(hello, "cipher_suites", [])),
     "no null compression": changed(
-        ClientHello, lambda hello: setattr(hello, "compression_methods", [1])),
+        ClientHello, lambda hello: setattr(hello, "compression_methods", [1])
+    ),
 }
 
 
 # In TLS 1.2 an empty record of the handshake must not be sent, but may be taken (RFC 5246, section
 # 6.2.1); a second Finished of TLS 1.3 would be encrypted with the keys for what follows the first.
-CASES = [(name, version) for name in ALTERED for version in VERSIONS
-         if (name, version) not in {("an empty handshake record", "1.2"),
-                                    ("finished comes twice", "1.3")}]
+CASES = [
+    (name, version)
+    for name in ALTERED
+    for version in VERSIONS
+    if (name, version)
+    not in {("an empty handshake record", "1.2"), ("finished comes twice", "1.3")}
+]
 
 
 @pytest.mark.parametrize(("name", "version"), CASES)
@@ -164,7 +171,8 @@ ALTERED_1_2 = {
     "no key exchange": replaced(ClientKeyExchange),
     "a point that is none": changed(
         ClientKeyExchange,
-        lambda message: setattr(message, "ecdh_Yc", bytearray(len(message.ecdh_Yc)))),
+        lambda message: setattr(message, "ecdh_Yc", bytearray(len(message.ecdh_Yc))),
+    ),
 }
 
 
@@ -197,8 +205,9 @@ def test_keys_may_be_changed_but_not_without_end(house, site):
 
 def test_wrong_key_updates_end_the_connection(house, site):
     for wrong in (2, 255):
-        got = outcome(site, "1.3",
-                      then=lambda client, wrong=wrong: client.raw(KeyUpdate().create(wrong)))
+        got = outcome(
+            site, "1.3", then=lambda client, wrong=wrong: client.raw(KeyUpdate().create(wrong))
+        )
         assert b"Hello" not in got
     is_well(house, site)
 

@@ -97,7 +97,9 @@ class Events:
     def __init__(self, demo, *arguments):
         self.process = subprocess.Popen(
             ["curl", "-sSNi", "--max-time", "60", *arguments, demo.base + "/sse/clock"],
-            stdout=subprocess.PIPE, text=True)
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     def __enter__(self):
         return self
@@ -110,7 +112,7 @@ class Events:
     def block(self):
         """The lines up to an empty one."""
         lines = []
-        while (line := self.process.stdout.readline().rstrip("\r\n")):
+        while line := self.process.stdout.readline().rstrip("\r\n"):
             lines.append(line)
         return lines
 

@@ -32,8 +32,10 @@ class Folder:
         """(chain, key) of a certificate; the chain is one file."""
         made = authority.issue_cert(*hosts, **options)
         chain = b"".join(blob.bytes() for blob in made.cert_chain_pems)
-        return (self._write(f"{name}.crt", chain),
-                self._write(f"{name}.key", made.private_key_pem.bytes()))
+        return (
+            self._write(f"{name}.crt", chain),
+            self._write(f"{name}.key", made.private_key_pem.bytes()),
+        )
 
     def self_signed(self, name, host, bits=2048):
         """The same of one that vouches for itself, with an RSA key of so many bits."""
@@ -51,14 +53,26 @@ class Folder:
             .sign(key, hashes.SHA256())
         )
         pem = serialization.Encoding.PEM
-        return (self._write(f"{name}.crt", made.public_bytes(pem)),
-                self._write(f"{name}.key", key.private_bytes(
-                    pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())))
+        return (
+            self._write(f"{name}.crt", made.public_bytes(pem)),
+            self._write(
+                f"{name}.key",
+                key.private_bytes(
+                    pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+                ),
+            ),
+        )
 
 
 def subject_of(der):
     """The names that a certificate is for."""
-    names = x509.load_der_x509_certificate(der).extensions.get_extension_for_class(
-        x509.SubjectAlternativeName).value
-    return [str(name) if isinstance(name, ipaddress.IPv4Address) else name
-            for kind in (x509.DNSName, x509.IPAddress) for name in names.get_values_for_type(kind)]
+    names = (
+        x509.load_der_x509_certificate(der)
+        .extensions.get_extension_for_class(x509.SubjectAlternativeName)
+        .value
+    )
+    return [
+        str(name) if isinstance(name, ipaddress.IPv4Address) else name
+        for kind in (x509.DNSName, x509.IPAddress)
+        for name in names.get_values_for_type(kind)
+    ]

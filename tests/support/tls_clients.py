@@ -50,9 +50,20 @@ def _run(command, **options):
 
 
 def curl(wish):
-    command = ["curl", "-sS", "--http1.1", "--cacert", wish.roots, "--resolve",
-               f"{wish.host}:{wish.port}:127.0.0.1", "-w", "%{stderr}%{http_code}",
-               "--tlsv" + wish.oldest, "--tls-max", wish.newest]
+    command = [
+        "curl",
+        "-sS",
+        "--http1.1",
+        "--cacert",
+        wish.roots,
+        "--resolve",
+        f"{wish.host}:{wish.port}:127.0.0.1",
+        "-w",
+        "%{stderr}%{http_code}",
+        "--tlsv" + wish.oldest,
+        "--tls-max",
+        wish.newest,
+    ]
     if wish.certificate:
         command += ["--cert", wish.certificate[0], "--key", wish.certificate[1]]
     done = _run([*command, f"https://{wish.host}:{wish.port}{wish.path}"])
@@ -76,9 +87,12 @@ def python(wish):
             connection.request("GET", wish.path)
             answer = connection.getresponse()
             body = answer.read()
-        return Outcome(status=answer.status, digest=digest_of(body),
-                       version="TLS " + connection.sock.version().removeprefix("TLSv"),
-                       cipher=connection.sock.cipher()[0])
+        return Outcome(
+            status=answer.status,
+            digest=digest_of(body),
+            version="TLS " + connection.sock.version().removeprefix("TLSv"),
+            cipher=connection.sock.cipher()[0],
+        )
     except (ssl.SSLError, OSError, http.client.HTTPException) as error:
         return Outcome(error=f"{type(error).__name__}: {error}")
     finally:
@@ -107,8 +121,11 @@ https.get(options, (answer) => {
 
 
 def node(wish):
-    facts = {**vars(wish), "roots": str(wish.roots),
-             "certificate": [str(part) for part in wish.certificate]}
+    facts = {
+        **vars(wish),
+        "roots": str(wish.roots),
+        "certificate": [str(part) for part in wish.certificate],
+    }
     done = _run(["node", "-e", NODE, json.dumps(facts)])
     assert done.stdout, done.stderr.decode()
     told = json.loads(done.stdout)
@@ -120,15 +137,26 @@ def node(wish):
 def _go_program():
     folder = Path(os.environ["HTTPCORE_BUILD_ROOT"]) / "tls_peer"
     folder.mkdir(exist_ok=True)
-    done = _run(["go", "build", "-o", folder / "tls_peer", HERE / "tls_peer" / "main.go"],
-                env={**os.environ, "GOTOOLCHAIN": "local", "GO111MODULE": "off"})
+    done = _run(
+        ["go", "build", "-o", folder / "tls_peer", HERE / "tls_peer" / "main.go"],
+        env={**os.environ, "GOTOOLCHAIN": "local", "GO111MODULE": "off"},
+    )
     assert done.returncode == 0, done.stderr.decode()
     return folder / "tls_peer"
 
 
 def go(wish):
-    command = [_go_program(), "-address", f"127.0.0.1:{wish.port}", "-host", wish.host,
-               "-path", wish.path, "-roots", wish.roots]
+    command = [
+        _go_program(),
+        "-address",
+        f"127.0.0.1:{wish.port}",
+        "-host",
+        wish.host,
+        "-path",
+        wish.path,
+        "-roots",
+        wish.roots,
+    ]
     for name in ("oldest", "newest"):
         command += [f"-{name}", str({"1.2": 0x303, "1.3": 0x304}[getattr(wish, name)])]
     if wish.certificate:
@@ -136,8 +164,7 @@ def go(wish):
     # Outside of a module it would do as releases of years ago did.
     done = _run(command, env={**os.environ, "GODEBUG": "tlsmlkem=1"})
     told = json.loads(done.stdout)
-    return Outcome(**{name: told.get(name, default)
-                      for name, default in vars(Outcome()).items()})
+    return Outcome(**{name: told.get(name, default) for name, default in vars(Outcome()).items()})
 
 
 CLIENTS = {"curl": curl, "python": python, "node": node, "go": go}

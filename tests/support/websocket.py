@@ -27,9 +27,11 @@ def frame(opcode, payload=b"", fin=True, rsv=0, mask=True, length=None):
         length = 0 if n < 126 else 2 if n < 65536 else 8
     head = bytes([(0x80 if fin else 0) | rsv << 4 | opcode])
     bit = 0x80 if mask else 0
-    head += {0: lambda: bytes([bit | n]),
-             2: lambda: bytes([bit | 126]) + struct.pack(">H", n),
-             8: lambda: bytes([bit | 127]) + struct.pack(">Q", n)}[length]()
+    head += {
+        0: lambda: bytes([bit | n]),
+        2: lambda: bytes([bit | 126]) + struct.pack(">H", n),
+        8: lambda: bytes([bit | 127]) + struct.pack(">Q", n),
+    }[length]()
     if not mask:
         return head + payload
     key = os.urandom(4)
@@ -53,17 +55,24 @@ class WebSocket:
         if tls:
             self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
         self.rest = b""
-        lines = [f"GET {path} HTTP/1.1", "Host: localhost", "Connection: Upgrade",
-                 "Upgrade: websocket", "Sec-WebSocket-Version: 13", f"Sec-WebSocket-Key: {key}",
-                 *fields]
+        lines = [
+            f"GET {path} HTTP/1.1",
+            "Host: localhost",
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+            f"Sec-WebSocket-Key: {key}",
+            *fields,
+        ]
         self.socket.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
         while b"\r\n\r\n" not in self.rest:
             self._more()
         head, self.rest = self.rest.split(b"\r\n\r\n", 1)
         first, *fields = head.decode().split("\r\n")
         self.status = int(first.split()[1])
-        self.fields = {name.lower(): value.strip()
-                       for name, value in (field.split(":", 1) for field in fields)}
+        self.fields = {
+            name.lower(): value.strip() for name, value in (field.split(":", 1) for field in fields)
+        }
         extension = self.fields.get("sec-websocket-extensions", "")
         self.deflate = extension.startswith("permessage-deflate")
         self.client_alone = "client_no_context_takeover" in extension
@@ -102,7 +111,7 @@ class WebSocket:
     def send_slowly(self, data, piece=1):
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         for i in range(0, len(data), piece):
-            self.socket.sendall(data[i:i + piece])
+            self.socket.sendall(data[i : i + piece])
 
     def frame(self):
         """(first byte, payload) of the next frame, which has to be whole and without a mask."""
