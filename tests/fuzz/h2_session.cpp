@@ -1,6 +1,6 @@
 // Any bytes at a session of HTTP/2 that answers every head and reads every body, in slices of any
-// size. The first byte chooses the slices, and whether the client's preface and SETTINGS come before
-// the rest, so that frames are reached at once.
+// size. The first byte chooses the slices, and whether the preface and SETTINGS of a client come
+// before the rest, so that frames are reached at once.
 #include <cstdint>
 #include <cstdlib>
 #include <memory>

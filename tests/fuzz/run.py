@@ -37,8 +37,14 @@ def main(program, seeds, work):
     dictionary = Path(seeds).with_suffix(".dict")
     if dictionary.exists():
         command.insert(1, f"-dict={dictionary}")
-    run = subprocess.run(command, stderr=subprocess.STDOUT, stdout=subprocess.PIPE, text=True,
-                         errors="replace", check=False)
+    run = subprocess.run(
+        command,
+        stderr=subprocess.STDOUT,
+        stdout=subprocess.PIPE,
+        text=True,
+        errors="replace",
+        check=False,
+    )
     print("\n".join(run.stdout.splitlines()[-60:]))
     executed = re.search(r"number_of_executed_units:\s*(\d+)", run.stdout)
     if run.returncode == 0 and (executed is None or int(executed.group(1)) == 0):

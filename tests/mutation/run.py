@@ -35,8 +35,16 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-OPTIONS = ["-Dbuildtype=custom", "-Doptimization=0", "-Ddebug=false", "-Db_ndebug=false",
-           "-Db_sanitize=address", "-Db_lundef=false", "-Dtests=enabled", "-Dexamples=false"]
+OPTIONS = [
+    "-Dbuildtype=custom",
+    "-Doptimization=0",
+    "-Ddebug=false",
+    "-Db_ndebug=false",
+    "-Db_sanitize=address",
+    "-Db_lundef=false",
+    "-Dtests=enabled",
+    "-Dexamples=false",
+]
 # A hang is what takes so much longer than the same tests took without the change, and at least
 # longer than their own patience.
 HANG_SECONDS, HANG_FACTOR = 90, 10
@@ -100,7 +108,10 @@ class Copy:
         """Copies what differs, so that a kept build folder stays good."""
         listed = subprocess.run(
             ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            cwd=ROOT, check=True, capture_output=True).stdout
+            cwd=ROOT,
+            check=True,
+            capture_output=True,
+        ).stdout
         for name in filter(None, listed.decode().split("\0")):
             source, target = ROOT / name, self.tree / name
             if not source.is_file():
@@ -115,14 +126,19 @@ class Copy:
             return
         installed = importlib.util.find_spec("mesonbuild") is not None
         meson = [sys.executable, "-m", "mesonbuild.mesonmain"] if installed else ["meson"]
-        subprocess.run([*meson, "setup", *OPTIONS, self.build, self.tree], check=True,
-                       stdout=subprocess.DEVNULL)
+        subprocess.run(
+            [*meson, "setup", *OPTIONS, self.build, self.tree],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
 
     def compile(self, programs):
         """None, or the end of what the compiler said."""
         done = subprocess.run(
             ["ninja", "-C", self.build, f"-j{self.jobs}", *(f"tests/{p}" for p in programs)],
-            capture_output=True, text=True)
+            capture_output=True,
+            text=True,
+        )
         return None if done.returncode == 0 else done.stdout[-3000:]
 
     def restore(self):
@@ -139,10 +155,20 @@ class Copy:
 
     def test(self, program, tests, repeat, limit):
         """None when all passed, else how they failed."""
-        command = [self.build / "tests" / program, f"--gtest_filter={tests}", "--gtest_brief=1",
-                   f"--gtest_repeat={repeat}", "--gtest_fail_fast"]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                              cwd=self.build, start_new_session=True) as running:
+        command = [
+            self.build / "tests" / program,
+            f"--gtest_filter={tests}",
+            "--gtest_brief=1",
+            f"--gtest_repeat={repeat}",
+            "--gtest_fail_fast",
+        ]
+        with subprocess.Popen(
+            command,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            cwd=self.build,
+            start_new_session=True,
+        ) as running:
             try:
                 code = running.wait(limit)
             except subprocess.TimeoutExpired:
@@ -160,7 +186,10 @@ class Copy:
         for pattern in tests.split(":"):
             listed = subprocess.run(
                 [self.build / "tests" / program, f"--gtest_filter={pattern}", "--gtest_list_tests"],
-                capture_output=True, text=True, check=True).stdout
+                capture_output=True,
+                text=True,
+                check=True,
+            ).stdout
             if "\n  " not in listed:
                 raise TableError(f"{program} has no test {pattern}")
 
@@ -193,8 +222,13 @@ def judge(copy, mutation, unchanged):
 def write_junit(path, outcomes):
     suite = ElementTree.Element("testsuite", name="mutation", tests=str(len(outcomes)))
     for outcome in outcomes:
-        case = ElementTree.SubElement(suite, "testcase", classname="mutation",
-                                      name=outcome.mutation.name, time=f"{outcome.seconds:.1f}")
+        case = ElementTree.SubElement(
+            suite,
+            "testcase",
+            classname="mutation",
+            name=outcome.mutation.name,
+            time=f"{outcome.seconds:.1f}",
+        )
         if not outcome.noticed:
             ElementTree.SubElement(case, "failure", message=f"not noticed: {outcome.how}")
     ElementTree.ElementTree(suite).write(path, encoding="utf-8", xml_declaration=True)

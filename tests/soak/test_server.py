@@ -18,8 +18,9 @@ ATTEMPTS = 5
 
 @pytest.fixture(params=[1, 2])
 def demo(request):
-    program = Program("demo_server", "--port", "0", "--set", f"runtime.workers={request.param}",
-                      *PATIENT)
+    program = Program(
+        "demo_server", "--port", "0", "--set", f"runtime.workers={request.param}", *PATIENT
+    )
     yield program
     if program.running():
         program.end()

@@ -15,7 +15,8 @@ NEWEST_GLIBC = (2, 34)
 NEEDED_ALLOWED = re.compile(r"(libc|libm|libgcc_s|ld-linux-[\w-]+)\.so\.\d+")
 # With -Ddeps=system the distribution's libraries come on top.
 NEEDED_OF_SYSTEM = re.compile(
-    r"lib(llhttp|ssl|crypto|nghttp2|z|brotli(enc|dec|common)|zstd)\.so\.[\d.]+")
+    r"lib(llhttp|ssl|crypto|nghttp2|z|brotli(enc|dec|common)|zstd)\.so\.[\d.]+"
+)
 
 
 def tool(*command):
@@ -69,8 +70,10 @@ def wrong_needs(readelf):
 
 
 def header_version(header):
-    numbers = [re.search(rf"#define HC_VERSION_{part} (\d+)", header) for part in
-               ("MAJOR", "MINOR", "PATCH")]
+    numbers = [
+        re.search(rf"#define HC_VERSION_{part} (\d+)", header)
+        for part in ("MAJOR", "MINOR", "PATCH")
+    ]
     return ".".join(number.group(1) for number in numbers)
 
 

@@ -18,8 +18,9 @@ import h11
 PATIENCE = 60.0
 
 
-def connect(address, tls, protocol, buffer=None):
-    """A socket, encrypted when asked, which agreed upon `protocol` then."""
+def connect(address, tls, protocol, buffer=None, context=None):
+    """A socket, encrypted when asked, which agreed upon `protocol` then; without a context of its
+    own it trusts anybody."""
     sock = socket.socket()
     if buffer is not None:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
@@ -28,10 +29,11 @@ def connect(address, tls, protocol, buffer=None):
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if not tls:
         return sock
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.set_alpn_protocols([protocol])
+    if context is None:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        context.set_alpn_protocols([protocol])
     sock = context.wrap_socket(sock, server_hostname="localhost")
     assert sock.selected_alpn_protocol() == protocol
     return sock
@@ -135,8 +137,8 @@ class Http2:
     name = "h2"
     version = 20
 
-    def __init__(self, address, tls, buffer=None, window=None):
-        self.socket = connect(address, tls, "h2", buffer)
+    def __init__(self, address, tls, buffer=None, window=None, context=None):
+        self.socket = connect(address, tls, "h2", buffer, context)
         config = h2.config.H2Configuration(client_side=True, header_encoding="utf-8")
         self.machine = h2.connection.H2Connection(config)
         if window is not None:

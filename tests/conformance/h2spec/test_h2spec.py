@@ -54,9 +54,7 @@ def test_every_case(h2spec, start, tmp_path, tls):
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     total, passed, skipped, failed = map(
         int,
-        re.search(
-            r"(\d+) tests, (\d+) passed, (\d+) skipped, (\d+) failed", done.stdout
-        ).groups(),
+        re.search(r"(\d+) tests, (\d+) passed, (\d+) skipped, (\d+) failed", done.stdout).groups(),
     )
     wrong = {
         case.get("classname")

@@ -31,10 +31,17 @@ MIB = 1024 * 1024
 
 @pytest.fixture(scope="module")
 def demo():
-    program = Program("demo_server", "--port", "0",
-                      "--set", "ws.deflate_context_takeover=true",
-                      "--set", "ws.deflate_bytes_min=1",
-                      "--set", "limits.ws_close_timeout_ms=20000")
+    program = Program(
+        "demo_server",
+        "--port",
+        "0",
+        "--set",
+        "ws.deflate_context_takeover=true",
+        "--set",
+        "ws.deflate_bytes_min=1",
+        "--set",
+        "limits.ws_close_timeout_ms=20000",
+    )
     yield program
     assert program.running(), program.errors()
     program.end()
@@ -90,8 +97,12 @@ def test_1_8_in_pieces_of_997_bytes(ws, opcode):
 
 # -- 2: pings and pongs ---------------------------------------------------------------------------
 
-@pytest.mark.parametrize("payload", [b"", b"Hello, world!", bytes(range(0xfe, 0x100)) * 3,
-                                     b"\xfe" * 125], ids=["2.1", "2.2", "2.3", "2.4"])
+
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"Hello, world!", bytes(range(0xFE, 0x100)) * 3, b"\xfe" * 125],
+    ids=["2.1", "2.2", "2.3", "2.4"],
+)
 def test_2_a_ping_is_answered(ws, payload):
     ws.send(frame(PING, payload))
     assert ws.message() == (PONG, payload)
@@ -132,6 +143,7 @@ def test_2_ten_pings(ws, slowly):
 
 # -- 3: reserved bits -----------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("rsv", range(1, 8))
 def test_3_reserved_bits_fail(ws, rsv):
     echoes(ws, TEXT, b"first")
@@ -148,6 +160,7 @@ def test_3_reserved_bits_of_control_frames_fail(ws, opcode, rsv):
 
 # -- 4: opcodes -----------------------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("opcode", [3, 4, 5, 6, 7, 11, 12, 13, 14, 15])
 @pytest.mark.parametrize("payload", [b"", b"reserved opcode payload"])
 def test_4_reserved_opcodes_fail(ws, opcode, payload):
@@ -157,6 +170,7 @@ def test_4_reserved_opcodes_fail(ws, opcode, payload):
 
 
 # -- 5: fragmentation -----------------------------------------------------------------------------
+
 
 @pytest.mark.parametrize("opcode", [PING, PONG], ids=["5.1", "5.2"])
 def test_5_control_frames_in_fragments_fail(ws, opcode):
@@ -174,8 +188,11 @@ def test_5_a_message_in_fragments(ws, piece):
 
 @pytest.mark.parametrize("piece", [None, 7, 1], ids=["5.6", "5.7", "5.8"])
 def test_5_a_ping_between_fragments(ws, piece):
-    data = (frame(TEXT, b"fragment1", fin=False) + frame(PING, b"ping")
-            + frame(CONTINUATION, b"fragment2"))
+    data = (
+        frame(TEXT, b"fragment1", fin=False)
+        + frame(PING, b"ping")
+        + frame(CONTINUATION, b"fragment2")
+    )
     ws.send(data) if piece is None else ws.send_slowly(data, piece)
     assert ws.message() == (PONG, b"ping")
     assert ws.message() == (TEXT, b"fragment1fragment2")
@@ -194,16 +211,23 @@ def test_5_a_continuation_of_nothing_fails(ws, fin, piece):
 
 
 def test_5_15_a_continuation_behind_a_complete_message_fails(ws):
-    ws.send(frame(TEXT, b"fragment1", fin=False) + frame(CONTINUATION, b"fragment2")
-            + frame(CONTINUATION, b"fragment3", fin=False) + frame(TEXT, b"fragment4"))
+    ws.send(
+        frame(TEXT, b"fragment1", fin=False)
+        + frame(CONTINUATION, b"fragment2")
+        + frame(CONTINUATION, b"fragment3", fin=False)
+        + frame(TEXT, b"fragment4")
+    )
     assert ws.message() == (TEXT, b"fragment1fragment2")
     assert ws.closed() == 1002
 
 
 @pytest.mark.parametrize("fin", [False, True], ids=["5.16", "5.17"])
 def test_5_continuations_first_fail(ws, fin):
-    ws.send(frame(CONTINUATION, b"fragment1", fin=fin) + frame(TEXT, b"fragment2", fin=False)
-            + frame(CONTINUATION, b"fragment3"))
+    ws.send(
+        frame(CONTINUATION, b"fragment1", fin=fin)
+        + frame(TEXT, b"fragment2", fin=False)
+        + frame(CONTINUATION, b"fragment3")
+    )
     assert ws.closed() == 1002
 
 
@@ -214,11 +238,17 @@ def test_5_18_a_message_inside_of_another_fails(ws):
 
 @pytest.mark.parametrize("slowly", [False, True], ids=["5.19", "5.20"])
 def test_5_many_fragments_and_pings(ws, slowly):
-    first = (frame(TEXT, b"fragment1", fin=False) + frame(CONTINUATION, b"fragment2", fin=False)
-             + frame(PING, b"pongme 1!"))
-    last = (frame(CONTINUATION, b"fragment3", fin=False)
-            + frame(CONTINUATION, b"fragment4", fin=False) + frame(PING, b"pongme 2!")
-            + frame(CONTINUATION, b"fragment5"))
+    first = (
+        frame(TEXT, b"fragment1", fin=False)
+        + frame(CONTINUATION, b"fragment2", fin=False)
+        + frame(PING, b"pongme 1!")
+    )
+    last = (
+        frame(CONTINUATION, b"fragment3", fin=False)
+        + frame(CONTINUATION, b"fragment4", fin=False)
+        + frame(PING, b"pongme 2!")
+        + frame(CONTINUATION, b"fragment5")
+    )
     (ws.send_slowly if slowly else ws.send)(first)
     assert ws.message() == (PONG, b"pongme 1!")
     (ws.send_slowly if slowly else ws.send)(last)
@@ -238,8 +268,9 @@ def test_6_1_empty_texts(ws):
     echoes(ws, TEXT, b"")
     ws.send(frame(TEXT, fin=False) + frame(CONTINUATION, fin=False) + frame(CONTINUATION))
     assert ws.message() == (TEXT, b"")
-    ws.send(frame(TEXT, fin=False) + frame(CONTINUATION, b"middle", fin=False)
-            + frame(CONTINUATION))
+    ws.send(
+        frame(TEXT, fin=False) + frame(CONTINUATION, b"middle", fin=False) + frame(CONTINUATION)
+    )
     assert ws.message() == (TEXT, b"middle")
     close_well(ws)
 
@@ -249,9 +280,11 @@ def test_6_2_text_in_fragments_of_any_size(ws):
     ws.send(frame(TEXT, HELLO[:12], fin=False) + frame(CONTINUATION, HELLO[12:]))
     assert ws.message() == (TEXT, HELLO)
     for text in (HELLO, KAPPA):
-        ws.send(frame(TEXT, fin=False)
-                + b"".join(frame(CONTINUATION, text[i:i + 1], fin=False) for i in range(len(text)))
-                + frame(CONTINUATION))
+        ws.send(
+            frame(TEXT, fin=False)
+            + b"".join(frame(CONTINUATION, text[i : i + 1], fin=False) for i in range(len(text)))
+            + frame(CONTINUATION)
+        )
         assert ws.message() == (TEXT, text)
     close_well(ws)
 
@@ -259,9 +292,11 @@ def test_6_2_text_in_fragments_of_any_size(ws):
 @pytest.mark.parametrize("one_by_one", [False, True], ids=["6.3.1", "6.3.2"])
 def test_6_3_bad_text_fails(ws, one_by_one):
     if one_by_one:
-        ws.send(frame(TEXT, fin=False)
-                + b"".join(frame(CONTINUATION, BAD[i:i + 1], fin=False) for i in range(len(BAD)))
-                + frame(CONTINUATION))
+        ws.send(
+            frame(TEXT, fin=False)
+            + b"".join(frame(CONTINUATION, BAD[i : i + 1], fin=False) for i in range(len(BAD)))
+            + frame(CONTINUATION)
+        )
     else:
         ws.send(frame(TEXT, BAD))
     assert ws.closed() == 1007
@@ -285,33 +320,80 @@ def test_6_4_2_fails_with_the_character_that_cannot_end_well(ws):
 @pytest.mark.parametrize("up_to", [len(KAPPA) + 2, len(KAPPA) + 4], ids=["6.4.4", "6.4.3"])
 def test_6_4_fails_inside_of_a_frame(ws, up_to):
     whole = frame(TEXT, b"".join(PARTS))
-    ws.send(whole[:6 + up_to])
+    ws.send(whole[: 6 + up_to])
     assert ws.closed() == 1007
 
 
 GOOD_TEXTS = [
-    KAPPA, b"hello\x24world", "hello¢world".encode(), "hello€world".encode(),
-    b"hello\xf0\xa4\xad\xa2world", b"\0", b"\xc2\x80", b"\xe0\xa0\x80", b"\xf0\x90\x80\x80",
-    b"\x7f", b"\xdf\xbf", b"\xef\xbf\xbf", b"\xf4\x8f\xbf\xbf", b"\xed\x9f\xbf", b"\xee\x80\x80",
-    b"\xef\xbf\xbd", b"\xef\xbf\xbe", b"\xf0\x9f\xbf\xbe",
+    KAPPA,
+    b"hello\x24world",
+    "hello¢world".encode(),
+    "hello€world".encode(),
+    b"hello\xf0\xa4\xad\xa2world",
+    b"\0",
+    b"\xc2\x80",
+    b"\xe0\xa0\x80",
+    b"\xf0\x90\x80\x80",
+    b"\x7f",
+    b"\xdf\xbf",
+    b"\xef\xbf\xbf",
+    b"\xf4\x8f\xbf\xbf",
+    b"\xed\x9f\xbf",
+    b"\xee\x80\x80",
+    b"\xef\xbf\xbd",
+    b"\xef\xbf\xbe",
+    b"\xf0\x9f\xbf\xbe",
 ]
 BAD_TEXTS = [
-    KAPPA[:-1], b"\xce", b"\xce\xba\xe1", b"\xce\xba\xe1\xbd",                       # 6.6
-    b"\xf8\x88\x80\x80\x80", b"\xfc\x84\x80\x80\x80\x80",                          # 6.8
-    b"\xf7\xbf\xbf\xbf", b"\xfb\xbf\xbf\xbf\xbf", b"\xfd\xbf\xbf\xbf\xbf\xbf",       # 6.10
-    b"\xf4\x90\x80\x80",                                                           # 6.11
-    b"\x80", b"\xbf", b"\x80\xbf", b"\x80\xbf\x80", bytes(range(0x80, 0xc0)),        # 6.12
-    b"".join(bytes([c, 0x20]) for c in range(0xc0, 0xe0)),                         # 6.13
-    b"\xe0 \xe1 ", b"\xf0 \xf1 ", b"\xf8 ", b"\xfc ",
-    b"\xc0", b"\xe0\x80", b"\xf0\x80\x80", b"\xdf", b"\xef\xbf", b"\xf7\xbf\xbf",    # 6.14
-    b"\xc0\xe0\x80\xf0\x80\x80",                                                   # 6.15
-    b"\xfe", b"\xff", b"\xfe\xfe\xff\xff",                                         # 6.16
-    b"\xc0\xaf", b"\xe0\x80\xaf", b"\xf0\x80\x80\xaf", b"\xf8\x80\x80\x80\xaf",      # 6.17
-    b"\xc1\xbf", b"\xe0\x9f\xbf", b"\xf0\x8f\xbf\xbf",                             # 6.18
-    b"\xc0\x80", b"\xe0\x80\x80", b"\xf0\x80\x80\x80",                             # 6.19
-    b"\xed\xa0\x80", b"\xed\xad\xbf", b"\xed\xae\x80", b"\xed\xaf\xbf",              # 6.20
-    b"\xed\xb0\x80", b"\xed\xbe\x80", b"\xed\xbf\xbf",
-    b"\xed\xa0\x80\xed\xb0\x80", b"\xed\xaf\xbf\xed\xbf\xbf",                      # 6.21
+    KAPPA[:-1],
+    b"\xce",
+    b"\xce\xba\xe1",
+    b"\xce\xba\xe1\xbd",  # 6.6
+    b"\xf8\x88\x80\x80\x80",
+    b"\xfc\x84\x80\x80\x80\x80",  # 6.8
+    b"\xf7\xbf\xbf\xbf",
+    b"\xfb\xbf\xbf\xbf\xbf",
+    b"\xfd\xbf\xbf\xbf\xbf\xbf",  # 6.10
+    b"\xf4\x90\x80\x80",  # 6.11
+    b"\x80",
+    b"\xbf",
+    b"\x80\xbf",
+    b"\x80\xbf\x80",
+    bytes(range(0x80, 0xC0)),  # 6.12
+    b"".join(bytes([c, 0x20]) for c in range(0xC0, 0xE0)),  # 6.13
+    b"\xe0 \xe1 ",
+    b"\xf0 \xf1 ",
+    b"\xf8 ",
+    b"\xfc ",
+    b"\xc0",
+    b"\xe0\x80",
+    b"\xf0\x80\x80",
+    b"\xdf",
+    b"\xef\xbf",
+    b"\xf7\xbf\xbf",  # 6.14
+    b"\xc0\xe0\x80\xf0\x80\x80",  # 6.15
+    b"\xfe",
+    b"\xff",
+    b"\xfe\xfe\xff\xff",  # 6.16
+    b"\xc0\xaf",
+    b"\xe0\x80\xaf",
+    b"\xf0\x80\x80\xaf",
+    b"\xf8\x80\x80\x80\xaf",  # 6.17
+    b"\xc1\xbf",
+    b"\xe0\x9f\xbf",
+    b"\xf0\x8f\xbf\xbf",  # 6.18
+    b"\xc0\x80",
+    b"\xe0\x80\x80",
+    b"\xf0\x80\x80\x80",  # 6.19
+    b"\xed\xa0\x80",
+    b"\xed\xad\xbf",
+    b"\xed\xae\x80",
+    b"\xed\xaf\xbf",  # 6.20
+    b"\xed\xb0\x80",
+    b"\xed\xbe\x80",
+    b"\xed\xbf\xbf",
+    b"\xed\xa0\x80\xed\xb0\x80",
+    b"\xed\xaf\xbf\xed\xbf\xbf",  # 6.21
 ]
 
 
@@ -329,20 +411,28 @@ def test_6_bad_texts(ws, text):
 
 # -- 7: closing -----------------------------------------------------------------------------------
 
+
 def test_7_1_1_a_message_then_a_close(ws):
     echoes(ws, TEXT, b"Hello World!")
     close_well(ws)
 
 
 def test_7_1_what_comes_behind_a_close_is_not_answered(ws):
-    ws.send(frame(CLOSE, close_payload(1000)) + frame(CLOSE, close_payload(1000))
-            + frame(PING, b"late") + frame(TEXT, b"late"))
+    ws.send(
+        frame(CLOSE, close_payload(1000))
+        + frame(CLOSE, close_payload(1000))
+        + frame(PING, b"late")
+        + frame(TEXT, b"late")
+    )
     assert ws.closed() == 1000
 
 
 def test_7_1_5_a_close_between_fragments(ws):
-    ws.send(frame(TEXT, b"fragment1", fin=False) + frame(CLOSE, close_payload(1000))
-            + frame(CONTINUATION, b"fragment2"))
+    ws.send(
+        frame(TEXT, b"fragment1", fin=False)
+        + frame(CLOSE, close_payload(1000))
+        + frame(CONTINUATION, b"fragment2")
+    )
     assert ws.closed() == 1000
 
 
@@ -353,18 +443,27 @@ def test_7_1_6_a_close_behind_a_large_message(ws):
     assert ws.closed() == 1000
 
 
-@pytest.mark.parametrize(("payload", "code"), [
-    (b"", None), (b"\x03", 1002), (close_payload(1000), 1000),
-    (close_payload(1000, b"Hello World!"), 1000), (close_payload(1000, b"*" * 123), 1000),
-    (close_payload(1000, b"*" * 124), 1002), (close_payload(1000, BAD), 1007),
-], ids=["7.3.1", "7.3.2", "7.3.3", "7.3.4", "7.3.5", "7.3.6", "7.5.1"])
+@pytest.mark.parametrize(
+    ("payload", "code"),
+    [
+        (b"", None),
+        (b"\x03", 1002),
+        (close_payload(1000), 1000),
+        (close_payload(1000, b"Hello World!"), 1000),
+        (close_payload(1000, b"*" * 123), 1000),
+        (close_payload(1000, b"*" * 124), 1002),
+        (close_payload(1000, BAD), 1007),
+    ],
+    ids=["7.3.1", "7.3.2", "7.3.3", "7.3.4", "7.3.5", "7.3.6", "7.5.1"],
+)
 def test_7_what_a_close_says(ws, payload, code):
     ws.send(frame(CLOSE, payload))
     assert ws.closed() == code
 
 
-@pytest.mark.parametrize("code", [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999,
-                                  4000, 4999])
+@pytest.mark.parametrize(
+    "code", [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999]
+)
 def test_7_7_codes_that_may_be_sent(ws, code):
     ws.send(frame(CLOSE, close_payload(code)))
     assert ws.closed() == code
@@ -405,8 +504,10 @@ def test_9_large_messages(ws, opcode, size):
 def test_9_a_large_message_in_fragments(ws, opcode, piece):
     size = MIB if SANITIZED else 4 * MIB
     payload = b"*" * size
-    parts = [frame(opcode if i == 0 else CONTINUATION, payload[i:i + piece], fin=i + piece >= size)
-             for i in range(0, size, piece)]
+    parts = [
+        frame(opcode if i == 0 else CONTINUATION, payload[i : i + piece], fin=i + piece >= size)
+        for i in range(0, size, piece)
+    ]
     opcode_got, got = speak(ws, b"".join(parts))
     assert opcode_got == opcode
     same = got == payload
@@ -438,10 +539,13 @@ def test_9_a_message_that_is_too_big(demo):
 
 # -- 10: automatic fragmentation ------------------------------------------------------------------
 
+
 def test_10_1_1_a_message_that_an_endpoint_may_cut(ws):
     payload = b"*" * 65536
-    parts = [frame(TEXT if i == 0 else CONTINUATION, payload[i:i + 1300], fin=i + 1300 >= 65536)
-             for i in range(0, 65536, 1300)]
+    parts = [
+        frame(TEXT if i == 0 else CONTINUATION, payload[i : i + 1300], fin=i + 1300 >= 65536)
+        for i in range(0, 65536, 1300)
+    ]
     ws.send(b"".join(parts))
     is_next(ws, TEXT, payload)
     close_well(ws)
@@ -450,22 +554,23 @@ def test_10_1_1_a_message_that_an_endpoint_may_cut(ws):
 # -- 12, 13: compression --------------------------------------------------------------------------
 
 OFFERS = [
-    "permessage-deflate",                                                              # 12.x, 13.1
+    "permessage-deflate",  # 12.x, 13.1
     "permessage-deflate; client_max_window_bits",
-    "permessage-deflate; server_no_context_takeover; client_no_context_takeover",      # 13.2
-    "permessage-deflate; server_max_window_bits=9",                                    # 13.3
-    "permessage-deflate; server_max_window_bits=15",                                   # 13.4
-    "permessage-deflate; server_no_context_takeover; server_max_window_bits=9",        # 13.5
-    "permessage-deflate; server_no_context_takeover; server_max_window_bits=15",       # 13.6
+    "permessage-deflate; server_no_context_takeover; client_no_context_takeover",  # 13.2
+    "permessage-deflate; server_max_window_bits=9",  # 13.3
+    "permessage-deflate; server_max_window_bits=15",  # 13.4
+    "permessage-deflate; server_no_context_takeover; server_max_window_bits=9",  # 13.5
+    "permessage-deflate; server_no_context_takeover; server_max_window_bits=15",  # 13.6
     "permessage-deflate; server_no_context_takeover; client_max_window_bits=9, "
-    "permessage-deflate; server_no_context_takeover, permessage-deflate",              # 13.7
+    "permessage-deflate; server_no_context_takeover, permessage-deflate",  # 13.7
 ]
 JSON = b'{"id": 12345, "name": "some JSON", "tags": []}, '
 KINDS = {
     "12.1 zeros": lambda dice, n: bytes(n),
     "12.2 text": lambda dice, n: (JSON * (n // len(JSON) + 1))[:n],
-    "12.3 words": lambda dice, n: b" ".join(dice.choice([b"alpha", b"beta", b"gamma", b"delta"])
-                                            for _ in range(n // 5 + 1))[:n],
+    "12.3 words": lambda dice, n: b" ".join(
+        dice.choice([b"alpha", b"beta", b"gamma", b"delta"]) for _ in range(n // 5 + 1)
+    )[:n],
     "12.4 noise": lambda dice, n: dice.randbytes(n),
 }
 
@@ -476,8 +581,9 @@ def test_12_13_compressed_messages(demo, offer, kind):
     dice = random.Random(offer + kind)
     with WebSocket(demo.address, fields=[f"Sec-WebSocket-Extensions: {offer}"]) as ws:
         assert ws.deflate
-        ws.client_bits = 9 if "client_max_window_bits=9" in ws.fields["sec-websocket-extensions"] \
-            else 15
+        ws.client_bits = (
+            9 if "client_max_window_bits=9" in ws.fields["sec-websocket-extensions"] else 15
+        )
         for size in [0, 16, 64, 256, 1024, 4096, 8192, 16384, 32768, 65536, 131072]:
             for _ in range(2 if size > 10000 else 10):
                 payload = KINDS[kind](dice, size)
@@ -486,8 +592,11 @@ def test_12_13_compressed_messages(demo, offer, kind):
                 if cut is None:
                     ws.send(frame(BINARY, packed, rsv=4))
                 else:
-                    ws.send(frame(BINARY, packed[:cut], fin=False, rsv=4)
-                            + frame(PING) + frame(CONTINUATION, packed[cut:]))
+                    ws.send(
+                        frame(BINARY, packed[:cut], fin=False, rsv=4)
+                        + frame(PING)
+                        + frame(CONTINUATION, packed[cut:])
+                    )
                     assert ws.message() == (PONG, b"")
                 is_next(ws, BINARY, payload)
         close_well(ws)
