@@ -448,7 +448,7 @@ typedef struct hc_event {
 #define HC_EV_WAKE 11u
 #define HC_EV_WS_MESSAGE 12u
 #define HC_EV_WS_CLOSED 13u
-#define HC_EV_CERT_NEEDED 20u
+#define HC_EV_CERT_NEEDED 14u
 
 #define HC_EVF_ACME 0x2u /* HC_EV_CERT_NEEDED: the client offers "acme-tls/1" (RFC 8737) */
 #define HC_EVF_END 0x1u  /* HC_EV_REQUEST: no body follows */
