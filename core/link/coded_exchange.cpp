@@ -9,21 +9,29 @@
 
 namespace hc::link {
 
-Coding& Exchange::coding() {
-    if (coding_ == nullptr) coding_ = new Coding;
-    return *coding_;
+Exchange::Extras& Exchange::extras() {
+    // Other threads may look for trailers meanwhile.
+    if (extras_here() == nullptr) extras_.store(new Extras, std::memory_order_release);
+    return *extras_here();
+}
+
+ExchangeUser& Exchange::called_before_user() const noexcept {
+    const Extras& extras = *extras_here();
+    return extras.stage != nullptr ? *extras.stage : *user_;
 }
 
 /// At the end of a pass; the caller holds the exchange.
 void Exchange::run_coding() {
     if (driver_ == nullptr) return;
-    if (coding_->response != nullptr) coding_->response->run();
-    if (coding_->request != nullptr && !released_ && !closed_) coding_->request->run();
+    Extras& extras = *extras_here();
+    if (extras.response != nullptr) extras.response->run();
+    if (extras.request != nullptr && !released_ && !closed_) extras.request->run();
 }
 
 std::uint64_t Exchange::body_bytes_sent() const noexcept {
-    const bool coded = coding_ != nullptr && coding_->response != nullptr;
-    return coded ? coding_->response->bytes() : body_sent_;
+    const Extras* const extras = extras_here();
+    const bool coded = extras != nullptr && extras->response != nullptr;
+    return coded ? extras->response->bytes() : body_sent_;
 }
 
 // -- answers --------------------------------------------------------------------------------------
@@ -42,9 +50,9 @@ ErrorKind Exchange::respond_coded(const Answer& answer) {
         if (answer.lent != nullptr) answer.lent->consume(answer.lent->size());
         break;
     case CodedAnswer::Way::streamed:
-        coding().response =
+        extras().response =
             std::make_unique<ResponseCoding>(*this, *driver_, *context_.coder, coded);
-        driver_ = coding_->response.get();
+        driver_ = extras().response.get();
         // What fails in here ends the exchange at the end of the pass.
         driver_->drive_send(*this, answer.lent, answer.body);
         if (answer.flags.fin) driver_->drive_finish(*this, {});
@@ -63,7 +71,7 @@ bool Exchange::judge_request(const RequestJudgement& judgement) {
     }
     if (judgement.outcome() == RequestJudgement::Outcome::decode) {
         const ConnectionLimits& limits = context_.limits;
-        coding().request = std::make_unique<RequestCoding>(
+        extras().request = std::make_unique<RequestCoding>(
             *this, *context_.coder, judgement.applied(),
             coding::DecoderLimits{.bytes_max = limits.decoded_body_bytes_max,
                                   .ratio_max = limits.decoded_ratio_max,

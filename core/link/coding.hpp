@@ -149,9 +149,12 @@ private:
     std::vector<http::FieldRef> fields_;
 };
 
-struct Coding {
+/// What few exchanges have, so that the others pay for one pointer.
+struct Exchange::Extras {
     std::unique_ptr<ResponseCoding> response;
     std::unique_ptr<RequestCoding> request;
+    std::unique_ptr<Stage> stage;
+    http::OwnedHead trailers;
 };
 
 } // namespace hc::link

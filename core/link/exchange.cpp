@@ -18,9 +18,19 @@ constexpr http::RouteMatch no_match{.values = {}};
 // Inlined by force: it is part of every request, and small for most.
 [[gnu::always_inline]] inline Exchange::~Exchange() {
     delete attachment.load(std::memory_order_relaxed);
-    if (coding_ != nullptr) [[unlikely]]
-        delete coding_;
+    if (Extras* const extras = extras_here()) [[unlikely]]
+        delete extras;
     if (match_ != &no_match) delete match_;
+}
+
+inline RequestCoding* Exchange::request_coding() const noexcept {
+    const Extras* const extras = extras_here();
+    return extras == nullptr ? nullptr : extras->request.get();
+}
+
+inline ResponseCoding* Exchange::response_coding() const noexcept {
+    const Extras* const extras = extras_here();
+    return extras == nullptr ? nullptr : extras->response.get();
 }
 
 Exchange* Exchange::create(ConnectionContext& context, ExchangeDriver& driver) {
@@ -59,8 +69,8 @@ void Exchange::drop_hold() noexcept { drop_last_hold(); }
 
 void Exchange::release() {
     if (released_) return;
-    if (stage_ != nullptr) [[unlikely]]
-        stage_->on_release(*this);
+    if (Stage* const stage = this->stage()) [[unlikely]]
+        stage->on_release(*this);
     released_ = true;
     // A pinned exchange is freed later: its last pin posts a Recycle, which drops this hold.
     if (!context_.worker.slots().remove(id_)) ++holds_;
@@ -127,10 +137,16 @@ private:
     bool before_;
 };
 
+inline ExchangeUser& Exchange::called() const noexcept {
+    if (extras_here() == nullptr) [[likely]]
+        return *user_;
+    return called_before_user();
+}
+
 template <class Call>
 void Exchange::call_user(Call&& call) {
     in_call_ = true;
-    call(*user_);
+    call(called());
     in_call_ = false;
 }
 
@@ -183,8 +199,8 @@ void Exchange::keep_head(const http::HeadView& lent, const http::RouteMatch& mat
 void Exchange::push_body(std::string_view bytes) {
     const Hold hold(*this);
     if (released_ || closed_) return;
-    if (coding_ != nullptr && coding_->request != nullptr) [[unlikely]]
-        return coding_->request->push(bytes);
+    if (request_coding() != nullptr) [[unlikely]]
+        return request_coding()->push(bytes);
     push_decoded(bytes);
 }
 
@@ -192,7 +208,7 @@ void Exchange::push_body(std::string_view bytes) {
 void Exchange::push_decoded(std::string_view bytes) {
     pushed_ += bytes.size();
     // The common way: the user takes bytes as they come and nothing waits before these.
-    if (!user_->keeps_body() && body_.empty() && !in_call_) {
+    if (!called().keeps_body() && body_.empty() && !in_call_) {
         const auto allowed = std::min<std::uint64_t>(credit_ - delivered_, bytes.size());
         if (allowed > 0) {
             delivered_ += allowed;
@@ -212,8 +228,8 @@ bool Exchange::over_decoded() const noexcept {
 }
 
 bool Exchange::over_buffer() const noexcept {
-    const bool undecoded = coding_ != nullptr && coding_->request != nullptr &&
-                           coding_->request->waits() && !released_ && !closed_;
+    const bool undecoded =
+        request_coding() != nullptr && request_coding()->waits() && !released_ && !closed_;
     return undecoded || over_decoded();
 }
 
@@ -221,17 +237,16 @@ void Exchange::end_body(const http::HeadView& trailers) {
     const Hold hold(*this);
     request_ended_ = true;
     if (released_ || closed_) return;
-    if (trailers.field_count > 0) trailers_ = http::OwnedHead(trailers);
-    if (coding_ != nullptr && coding_->request != nullptr) [[unlikely]] {
+    if (trailers.field_count > 0) extras().trailers = http::OwnedHead(trailers);
+    if (request_coding() != nullptr) [[unlikely]] {
         request_ended_ = false; // what is to be decoded comes first
-        return coding_->request->end();
+        return request_coding()->end();
     }
     pump();
 }
 
 bool Exchange::has_room() const noexcept {
-    if (coding_ != nullptr && coding_->request != nullptr && coding_->request->waits())
-        return false;
+    if (request_coding() != nullptr && request_coding()->waits()) return false;
     return body_.size() <= context_.limits.exchange_buffer_bytes_max / 2;
 }
 
@@ -254,7 +269,7 @@ void Exchange::pump() {
         delivered_ += n;
         next_offset_ += n;
         call_user([&](ExchangeUser& user) { user.on_body(*this, bytes); });
-        if (!released_ && !closed_ && !user_->keeps_body()) consume(n);
+        if (!released_ && !closed_ && !called().keeps_body()) consume(n);
     }
     if (released_ || closed_ || end_reported_ || !request_ended_ || delivered_ < pushed_) return;
     end_reported_ = true;
@@ -267,14 +282,14 @@ void Exchange::pump_later() {
 
 void Exchange::run_deferred() {
     const Hold hold(*this);
-    if (coding_ != nullptr) run_coding();
+    if (extras_here() != nullptr) run_coding();
     if (close_reason_ != ErrorKind::ok && !closed_) {
         report_closed(close_reason_);
     } else {
         pump();
         if (!released_ && !closed_) on_written();
         if (std::exchange(wake_wanted_, false) && !released_ && !closed_) {
-            call_user([&](ExchangeUser&) { stage_->on_wake(*this); });
+            call_user([&](ExchangeUser&) { stage()->on_wake(*this); });
         }
     }
 }
@@ -306,7 +321,7 @@ void Exchange::complete() {
 
 void Exchange::fail(ErrorKind why) {
     const Hold hold(*this);
-    if (coding_ != nullptr && coding_->response != nullptr) coding_->response->drop();
+    if (response_coding() != nullptr) response_coding()->drop();
     if (closed_ || close_reason_ != ErrorKind::ok) return;
     close_reason_ = why;
     if (in_call_ && !released_) {
@@ -318,7 +333,7 @@ void Exchange::fail(ErrorKind why) {
 
 void Exchange::on_written() {
     const Hold hold(*this);
-    if (coding_ != nullptr && coding_->response != nullptr && coding_->response->is_due()) {
+    if (response_coding() != nullptr && response_coding()->is_due()) {
         pump_later();
     }
     publish_queued();
@@ -461,7 +476,7 @@ ErrorKind Exchange::grant(std::uint64_t credit) {
     credit_ = credit > UINT64_MAX - credit_ ? UINT64_MAX : credit_ + credit;
     if (driver_ != nullptr) driver_->drive_body_room(*this);
     // Never from inside the user's own call: it may hold a lock that on_body wants.
-    if (user_->keeps_body()) {
+    if (called().keeps_body()) {
         pump();
     } else if (delivered_ < pushed_ || (request_ended_ && !end_reported_)) {
         pump_later();
@@ -480,7 +495,7 @@ ErrorKind Exchange::consume(std::uint64_t bytes) {
     } else if (next_chunk_ == body_.head()) {
         next_offset_ = delivered_ - consumed_;
     }
-    if (coding_ != nullptr && coding_->request != nullptr && coding_->request->waits()) {
+    if (request_coding() != nullptr && request_coding()->waits()) {
         pump_later(); // reading goes on once that is decoded
     }
     if (driver_ != nullptr && !closed_) driver_->drive_body_room(*this);
@@ -503,8 +518,22 @@ void Exchange::refuse_overload() {
 // -- stages ---------------------------------------------------------------------------------------
 
 void Exchange::set_stage(std::unique_ptr<Stage> stage) noexcept {
-    stage_ = std::move(stage);
-    user_ = stage_.get();
+    extras().stage = std::move(stage);
+}
+
+const http::HeadView& Exchange::trailers() const noexcept {
+    const Extras* const extras = extras_.load(std::memory_order_acquire);
+    return extras == nullptr ? http::OwnedHead::none : extras->trailers.view();
+}
+
+Stage* Exchange::stage() const noexcept {
+    const Extras* const extras = extras_here();
+    return extras == nullptr ? nullptr : extras->stage.get();
+}
+
+bool Exchange::going_away() {
+    Stage* const stage = this->stage();
+    return stage != nullptr && !released_ && stage->on_going_away(*this);
 }
 
 void Exchange::wake_stage() {

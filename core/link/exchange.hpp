@@ -47,8 +47,9 @@ namespace hc::link {
 class Exchange;
 class ConnectionContext;
 class PinnedExchange;
+class RequestCoding;
 class RequestJudgement;
-struct Coding;
+class ResponseCoding;
 class Stage;
 
 /// Flags of respond and send.
@@ -166,7 +167,8 @@ public:
     std::uint32_t route() const noexcept { return route_; }
     /// Its parameters are spans of head()'s path, and live as long as that.
     const http::RouteMatch& match() const noexcept { return *match_; }
-    const http::HeadView& trailers() const noexcept { return trailers_.view(); }
+    /// Behind on_body_end on any thread that has the id pinned.
+    const http::HeadView& trailers() const noexcept;
     /// "http" or "https".
     std::string_view scheme() const noexcept { return secure_ ? "https" : "http"; }
     /// Empty once the exchange is closed: the driver is gone then.
@@ -213,16 +215,21 @@ public:
     };
     std::atomic<Attachment*> attachment{nullptr};
     std::atomic<std::uint32_t> user_bits{0}; // the user's own flags; nothing here looks at them
+
+private:
+    std::uint32_t route_ = 0; // here it fills what would be padding
+
+public:
     /// Any thread that has the id pinned: the head was moved to memory of the exchange's own, and
     /// head() and, behind on_body_end, trailers() may be read.
     bool head_settled() const noexcept { return settled_.load(std::memory_order_acquire); }
     /// Whom the dispatcher chose, whatever stands before it now. Any thread.
-    ExchangeUser& user() const noexcept { return *owner_; }
+    ExchangeUser& user() const noexcept { return *user_; }
 
     // -- for stages ------------------------------------------------------------------------------
     /// From here on `stage` is called in the user's place. There is none yet.
     void set_stage(std::unique_ptr<Stage> stage) noexcept;
-    Stage* stage() const noexcept { return stage_.get(); }
+    Stage* stage() const noexcept;
     ConnectionContext& context() const noexcept { return context_; }
     /// What was granted and not used: the stage's from here on, which grants anew.
     std::uint64_t take_credit() noexcept { return std::exchange(credit_, delivered_) - delivered_; }
@@ -242,7 +249,7 @@ public:
 
     // -- for the dispatcher -----------------------------------------------------------------------
     void set_user(ExchangeUser& user, std::uint32_t route = 0) noexcept {
-        user_ = owner_ = &user;
+        user_ = &user;
         route_ = route;
     }
     /// Answers 503 with Retry-After and releases: the handlers are busy. Counted as refused.
@@ -279,7 +286,7 @@ public:
     /// The driver lets go: it will never be called again. May free the exchange.
     void detach() noexcept;
     /// The connection wants to end: true when this exchange will, soon and by itself.
-    bool going_away() { return stage_ != nullptr && !released_ && stage_->on_going_away(*this); }
+    bool going_away();
 
     bool released() const noexcept { return released_; }
     bool request_ended() const noexcept { return request_ended_; }
@@ -322,7 +329,14 @@ private:
     [[gnu::noinline]] bool begin_coded(const http::HeadView& lent, bool secure);
     [[gnu::noinline]] bool judge_request(const RequestJudgement& judgement);
     [[gnu::noinline]] ErrorKind respond_coded(const Answer& answer);
-    Coding& coding();
+    struct Extras;
+    Extras& extras();
+    Extras* extras_here() const noexcept { return extras_.load(std::memory_order_relaxed); }
+    /// The user, or who stands before it.
+    ExchangeUser& called() const noexcept;
+    [[gnu::noinline]] ExchangeUser& called_before_user() const noexcept;
+    RequestCoding* request_coding() const noexcept;
+    ResponseCoding* response_coding() const noexcept;
     void run_coding();
     void pump();
     void pump_later();
@@ -335,17 +349,13 @@ private:
     inline void drop_last_hold() noexcept; // the same, where it mostly is the last
     void publish_queued() noexcept;
 
-    std::uint32_t route_ = 0;
     std::uint64_t id_ = 0;
     ConnectionContext& context_;
-    ExchangeDriver* driver_;        // nullptr once the driver let go; or coding_'s, before it
-    ExchangeUser* user_ = nullptr;  // who is called: the owner, or the stage
-    Coding* coding_ = nullptr;      // of few: see coding.hpp
-    ExchangeUser* owner_ = nullptr; // whom the dispatcher chose
-    std::unique_ptr<Stage> stage_;
+    ExchangeDriver* driver_;       // nullptr once the driver let go; or that of a coding, before it
+    ExchangeUser* user_ = nullptr; // whom the dispatcher chose
+    std::atomic<Extras*> extras_{nullptr}; // of few: see coding.hpp. Made by the worker
     const http::HeadView* head_ = &http::OwnedHead::none; // lent, then owned_head_'s
     http::OwnedHead owned_head_;
-    http::OwnedHead trailers_;
     const http::RouteMatch* match_; // lent, then of its own when there are parameters
     Instant started_;
     std::uint64_t credit_ = 0;    // granted, in all
