@@ -130,8 +130,9 @@ class Program:
         return self.process.poll() is None
 
     def errors(self):
-        self.stderr.seek(0)
-        return self.stderr.read().decode(errors="replace")
+        # The program writes where the file's position is, which is ours too: it must not be moved.
+        size = os.fstat(self.stderr.fileno()).st_size
+        return os.pread(self.stderr.fileno(), size, 0).decode(errors="replace")
 
     def signal(self, number=signal.SIGTERM):
         self.process.send_signal(number)
