@@ -81,6 +81,9 @@ static hc_status apply(const struct options* options, hc_config* config, hc_erro
     return status;
 }
 
+/* What chooses the port that is being opened. */
+static const char* port_option = "--port";
+
 /* In clear text, and encrypted where there is a port for it. (Without one what is set about TLS is
  * for the one listener.) */
 static hc_status listen_on(const struct options* options, char* address, hc_config* config,
@@ -93,6 +96,7 @@ static hc_status listen_on(const struct options* options, char* address, hc_conf
     if (status != HC_OK || options->tls_port < 0) return status;
 
     static const char names[] = "localhost,127.0.0.1,::1";
+    port_option = "--tls-port";
     options_address(options, options->tls_port, address, ADDRESS_BYTES);
     status = hc_config_set(config, "listen.address", address, strlen(address), error);
     if (status == HC_OK) status = apply_settings(options, 1, config, error);
@@ -124,7 +128,8 @@ static hc_status start(const struct options* options, char* address, hc_error** 
 static int tell_failure(hc_status status, const char* address, hc_error* error) {
     const char* detail = hc_error_detail(error);
     if (status == HC_E_ADDRESS_IN_USE) {
-        fprintf(stderr, "demo_server: %s is in use; --port takes another one, 0 any\n", address);
+        fprintf(stderr, "demo_server: %s is in use; %s takes another one, 0 any\n", address,
+                port_option);
     } else if (error != NULL) {
         fprintf(stderr, "demo_server: %s%s%s%s\n", hc_error_message(error), detail[0] ? " (" : "",
                 detail, detail[0] ? ")" : "");

@@ -35,6 +35,7 @@ class TestFlags:
             (["--port", "-1"], 2, "a port is a number from 0 to 65535"),
             (["--port=80a"], 2, "a port is a number from 0 to 65535"),
             (["--port"], 2, "its value is missing"),
+            (["--tls-port", "65536"], 2, "a port is a number from 0 to 65535"),
             (["--host="], 2, "an address is missing"),
             (["--prot", "1"], 2, "there is no such option"),
             (["-x"], 2, "there is no such option"),
@@ -54,6 +55,14 @@ class TestFlags:
         assert said in err
         assert err.startswith("demo_server: ")
         assert err.count("\n") == 1
+
+    def test_a_port_in_use_for_tls(self, start):
+        first = start("demo_server", "--port", "0")
+        port = str(first.address[1])
+        code, out, err = run("--port", "0", "--tls-port", port)
+        assert (code, out) == (1, "")
+        taken = f"127.0.0.1:{port} is in use; --tls-port takes another one, 0 any\n"
+        assert err == f"demo_server: {taken}"
 
     def test_a_port_in_use(self, start):
         first = start("demo_server", "--port", "0")
