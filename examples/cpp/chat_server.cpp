@@ -58,9 +58,9 @@ Task<Result<void>> hear(int me, Writer stream, broadcast::Receiver<Line> room) {
     }
 }
 
-Task<void> client(int me, net::TcpStream stream, broadcast::Sender<Line> room) {
+Task<void> client(int me, net::TcpStream stream, broadcast::Sender<Line> room,
+                  broadcast::Receiver<Line> hearing) {
     auto [from, to] = net::split(std::move(stream));
-    auto hearing = room.subscribe();
     (void)room.send({me, "client " + std::to_string(me) + " came\n"});
     (void)co_await scope([&](Scope& inside) -> Task<void> {
         inside.spawn(speak(me, std::move(from), room)).detach();
@@ -79,7 +79,8 @@ Task<Result<void>> serve(std::uint16_t port) {
     for (int next = 1;; ++next) {
         auto accepted = co_await listener->accept();
         if (!accepted) co_return fail(std::move(accepted.error()));
-        spawn(client(next, std::move(accepted->first), room)).detach();
+        // In here, so that whoever comes later is heard of, whatever worker runs the task first.
+        spawn(client(next, std::move(accepted->first), room, room.subscribe())).detach();
     }
 }
 

@@ -68,11 +68,12 @@ protected:
 };
 
 TEST_F(SessionTest, RequestsAreRecordedInOrder) {
-    EXPECT_EQ(receive(made::hello + made::request(1, made::get("/a")) +
-                      made::request(3, made::post("/b"), made::none) +
-                      made::frame(made::data, made::none, 3, "xy") +
-                      made::frame(made::data, made::end_stream, 3, "z")),
-              "hhdde");
+    // What the events show of a body stays where it was read from.
+    const std::string slice = made::hello + made::request(1, made::get("/a")) +
+                              made::request(3, made::post("/b"), made::none) +
+                              made::frame(made::data, made::none, 3, "xy") +
+                              made::frame(made::data, made::end_stream, 3, "z");
+    EXPECT_EQ(receive(slice), "hhdde");
     EXPECT_TRUE(session_->introduced());
     const auto events = session_->events();
     EXPECT_EQ(session_->head(events[1].number).view.method, http::Method::post);
