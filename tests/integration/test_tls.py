@@ -448,15 +448,15 @@ def test_half_a_handshake_lasts_as_long_as_it_may(house, serve):
 
 def test_a_thousand_half_handshakes_hold_up_nobody(house, serve):
     program = serve("limits.tls_handshake_timeout_ms=60000")
-    before = program.descriptors()
+    before = program.sockets()
     hello = client_hello()
     peers = [Raw(program, hello if i % 2 else hello[: i % len(hello)]) for i in range(1000)]
-    wait_until(lambda: program.descriptors() >= before + 1000, "they are all there")
+    wait_until(lambda: program.sockets() >= before + 1000, "they are all there")
     for _ in range(5):
         is_well(house, program)
     for peer in peers:
         peer.socket.close()
-    wait_until(lambda: program.descriptors() <= before, "they are all gone")
+    wait_until(lambda: program.sockets() <= before, "they are all gone")
     is_well(house, program)
 
 

@@ -1,5 +1,6 @@
 """Starts the programs of examples and looks at them from outside."""
 
+import contextlib
 import functools
 import os
 import re
@@ -125,6 +126,14 @@ class Program:
 
     def descriptors(self):
         return len(os.listdir(f"/proc/{self.process.pid}/fd"))
+
+    def sockets(self):
+        """How many it has open: its other descriptors may still come after its first line."""
+        folder, count = f"/proc/{self.process.pid}/fd", 0
+        for name in os.listdir(folder):
+            with contextlib.suppress(FileNotFoundError):
+                count += os.readlink(f"{folder}/{name}").startswith("socket:")
+        return count
 
     def running(self):
         return self.process.poll() is None
