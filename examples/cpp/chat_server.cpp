@@ -61,7 +61,6 @@ Task<Result<void>> hear(int me, Writer stream, broadcast::Receiver<Line> room) {
 Task<void> client(int me, net::TcpStream stream, broadcast::Sender<Line> room,
                   broadcast::Receiver<Line> hearing) {
     auto [from, to] = net::split(std::move(stream));
-    (void)room.send({me, "client " + std::to_string(me) + " came\n"});
     (void)co_await scope([&](Scope& inside) -> Task<void> {
         inside.spawn(speak(me, std::move(from), room)).detach();
         inside.spawn(hear(me, std::move(to), std::move(hearing))).detach();
@@ -79,7 +78,8 @@ Task<Result<void>> serve(std::uint16_t port) {
     for (int next = 1;; ++next) {
         auto accepted = co_await listener->accept();
         if (!accepted) co_return fail(std::move(accepted.error()));
-        // In here, so that whoever comes later is heard of, whatever worker runs the task first.
+        // In here, so that clients hear of each other in order, whatever worker runs a task first.
+        (void)room.send({next, "client " + std::to_string(next) + " came\n"});
         spawn(client(next, std::move(accepted->first), room, room.subscribe())).detach();
     }
 }
