@@ -44,8 +44,9 @@ private:
 
 void answer(Session& session, Stream& stream) {
     if (stream.closed || stream.reset_sent || stream.submitted) return;
+    const std::string number = std::to_string(stream.id); // copied by submit_head, not before
     session.begin_head("200");
-    session.add("x-stream", std::to_string(stream.id));
+    session.add("x-stream", number);
     stream.keep_small("hello");
     stream.out_ended = true;
     session.submit_head(stream, false);
