@@ -3,14 +3,13 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
-#include <filesystem>
 #include <optional>
 #include <utility>
 
 #include "hc_build.h"
 
 #if HC_WITH_TLS
-#include "core/link/tls_acceptor.hpp"
+#include "core/sys/private_file.hpp"
 #endif
 
 namespace hc::capi {
@@ -89,12 +88,10 @@ std::optional<std::string> from_hexadecimal(std::string_view digits) {
 class KeyLogFile {
 public:
     static Result<std::shared_ptr<KeyLogFile>> open(const std::string& path) {
+        auto file = sys::append_privately(path);
+        if (!file) return fail(std::move(file.error()));
         auto made = std::make_shared<KeyLogFile>();
-        made->file_.reset(std::fopen(path.c_str(), "a"));
-        if (made->file_ == nullptr) return fail(system_error(errno, "opening " + path));
-        std::error_code bad; // nothing secret is in it yet
-        std::filesystem::permissions(
-            path, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write, bad);
+        made->file_.reset(*file);
         return made;
     }
     void write(std::string_view line) {
@@ -167,21 +164,21 @@ Result<std::optional<tls::Context>> TlsKeeper::make(const TlsSettings& settings)
     return std::move(*context);
 }
 
-Result<std::shared_ptr<const link::Layer>> TlsKeeper::layer(const TlsSettings& settings) {
+Result<std::shared_ptr<link::TlsLayer>> TlsKeeper::layer(const TlsSettings& settings) {
     auto made = make(settings);
     if (!made) return fail(std::move(made.error()));
     if (!*made) return nullptr;
     return std::make_shared<link::TlsLayer>(std::move(**made), source_);
 }
 
-void TlsKeeper::keep(std::uint32_t listener, const std::shared_ptr<const link::Layer>& layer) {
+void TlsKeeper::keep(std::uint32_t listener, const std::shared_ptr<link::TlsLayer>& layer) {
     if (layer == nullptr) return;
     const std::lock_guard lock(mutex_);
     layers_.emplace(listener, layer);
 }
 
 Result<void> TlsKeeper::reload(std::uint32_t listener, const TlsSettings& settings) {
-    std::shared_ptr<const link::Layer> layer;
+    std::shared_ptr<link::TlsLayer> layer;
     {
         const std::lock_guard lock(mutex_);
         const auto found = layers_.find(listener);
@@ -195,22 +192,22 @@ Result<void> TlsKeeper::reload(std::uint32_t listener, const TlsSettings& settin
     if (!*made) {
         return fail(ErrorKind::invalid, "a listener with TLS needs a certificate");
     }
-    // Every layer here was made by layer().
-    static_cast<link::TlsLayer&>(const_cast<link::Layer&>(*layer)).reload(std::move(**made));
+    layer->reload(std::move(**made));
     return {};
 }
 
 #else
 
-Result<std::shared_ptr<const link::Layer>> TlsKeeper::layer(const TlsSettings& settings) {
-    if (settings.certificate_files.empty() && settings.certificate.empty() &&
-        settings.self_signed.empty()) {
+Result<std::shared_ptr<link::TlsLayer>> TlsKeeper::layer(const TlsSettings& settings) {
+    if (settings.certificate_files.empty() && settings.key_files.empty() &&
+        settings.certificate.empty() && settings.key.empty() && settings.self_signed.empty() &&
+        !settings.ask) {
         return nullptr;
     }
     return fail(ErrorKind::unsupported, "this build has no TLS");
 }
 
-void TlsKeeper::keep(std::uint32_t, const std::shared_ptr<const link::Layer>&) {}
+void TlsKeeper::keep(std::uint32_t, const std::shared_ptr<link::TlsLayer>&) {}
 
 Result<void> TlsKeeper::reload(std::uint32_t, const TlsSettings&) {
     return fail(ErrorKind::not_found, "there is no such listener with TLS");

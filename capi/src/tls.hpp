@@ -11,7 +11,7 @@
 
 #include "core/base/result.hpp"
 #include "core/link/certificate_source.hpp"
-#include "core/link/layer.hpp"
+#include "core/link/tls_acceptor.hpp"
 #include "core/tls/context.hpp"
 #include "core/tls/settings.hpp"
 
@@ -43,9 +43,9 @@ public:
     /// The layer of a new listener: nullptr when there is no certificate, so that nothing is
     /// encrypted. `not_found`, `permission` and the like for files, `invalid` for what is in them,
     /// `unsupported` in a build without TLS.
-    Result<std::shared_ptr<const link::Layer>> layer(const TlsSettings& settings);
+    Result<std::shared_ptr<link::TlsLayer>> layer(const TlsSettings& settings);
     /// The listener got this number.
-    void keep(std::uint32_t listener, const std::shared_ptr<const link::Layer>& layer);
+    void keep(std::uint32_t listener, const std::shared_ptr<link::TlsLayer>& layer);
     /// For the connections to come. `not_found`: the listener has no TLS; or as layer().
     Result<void> reload(std::uint32_t listener, const TlsSettings& settings);
 
@@ -57,7 +57,7 @@ private:
     const bool h2_;
     std::shared_ptr<link::CertificateSource> source_;
     std::mutex mutex_; // for what follows
-    std::map<std::uint32_t, std::shared_ptr<const link::Layer>> layers_;
+    std::map<std::uint32_t, std::shared_ptr<link::TlsLayer>> layers_;
     // The listeners of a server take each other's tickets, and new certificates do not end them.
     std::shared_ptr<tls::Tickets> tickets_;
     std::vector<std::string> secrets_;

@@ -1,6 +1,7 @@
 """TLS as the C API offers it: facts, chains of clients, new certificates, inquiries for them."""
 
 import ctypes
+import os
 import socket
 import ssl
 import threading
@@ -276,3 +277,16 @@ def test_secrets_of_connections_are_logged_when_asked_for(serve, authority, tmp_
         assert ask(encrypted)
     assert "CLIENT_TRAFFIC_SECRET_0 " in log.read_text()
     assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_log_of_secrets_is_kept_from_others(serve, authority, tmp_path):
+    log = tmp_path / "keys.log"
+    log.write_text("of before\n")
+    log.chmod(0o644)
+    options = options_of(authority.issue_cert("localhost"))
+    serve({**options, "tls.key_log_file": log})
+    assert log.stat().st_mode & 0o777 == 0o600
+    assert log.read_text() == "of before\n"
+    before = os.stat(os.devnull).st_mode
+    serve({**options, "tls.key_log_file": os.devnull})
+    assert os.stat(os.devnull).st_mode == before, "what is no plain file stays as it is"
