@@ -239,11 +239,15 @@ void WebSocket::on_timer(runtime::Timer& timer) noexcept {
 
 void WebSocket::expire() {
     if (gone_) return;
-    if (open() && !peer_is_lost()) return;
-    // The peer does not answer: our ping, our Close, or the end of our side.
+    const bool was_open = open();
+    if (was_open && !peer_is_lost()) return;
+    // How long a peer may take to read what comes before our Close is not for this clock to say.
+    if (!was_open && exchange_.output_waits()) return arm(limits().ws_close_timeout_ms);
+    // The peer does not answer: our ping, our Close, or the end of our side. on_closed follows.
     timed_out_ = true;
     exchange_.context().counters.timeouts.add();
-    exchange_.abort(0); // on_closed follows
+    if (was_open) exchange_.abort(0);
+    else exchange_.leave(); // what comes before our Close may be on its way still
 }
 
 /// Looks after a peer that nothing was heard of.

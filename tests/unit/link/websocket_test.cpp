@@ -223,6 +223,28 @@ TEST(WebSocket, APeerThatNeverClosesIsGivenUp) {
     }
 }
 
+TEST(WebSocket, WhatComesBeforeOurCloseMayTakeItsTime) {
+    for (const std::size_t size : {2'000, 1'000'000}) { // what the kernel takes, and more
+        Room room;
+        room.house.limits.ws_close_timeout_ms = 3000;
+        auto peer = room.join();
+        peer->pause_reading();
+        const std::string message(size, 'm');
+        ASSERT_EQ(room.socket().send(Opcode::binary, message), ErrorKind::ok);
+        ASSERT_EQ(room.socket().close(1000, {}), ErrorKind::ok);
+        room.house.turn_for(10s);
+        peer->resume_reading();
+        const std::string all =
+            plain(Opcode::binary, message) + plain(Opcode::close, closing(1000));
+        ASSERT_TRUE(room.house.until([&] { return peer->received().size() == all.size(); }, 1min));
+        EXPECT_TRUE(peer->received() == all);
+        EXPECT_EQ(size > 100'000, !room.house.record(0).end) << "only what the kernel has is left";
+        peer->send(control(Opcode::close, closing(1000)));
+        peer->shutdown_write();
+        ASSERT_TRUE(room.ended());
+    }
+}
+
 TEST(WebSocket, ALostConnectionIsTold) {
     for (const bool in_order : {false, true}) {
         Room room;
