@@ -1,0 +1,74 @@
+"""Texts in UTF-8, and what is none, by the numbers of Autobahn's cases (RFC 3629)."""
+
+KAPPA = "κόσμε".encode()
+GOOD_TEXTS = [
+    KAPPA,
+    b"hello\x24world",
+    "hello¢world".encode(),
+    "hello€world".encode(),
+    b"hello\xf0\xa4\xad\xa2world",
+    b"\0",
+    b"\xc2\x80",
+    b"\xe0\xa0\x80",
+    b"\xf0\x90\x80\x80",
+    b"\x7f",
+    b"\xdf\xbf",
+    b"\xef\xbf\xbf",
+    b"\xf4\x8f\xbf\xbf",
+    b"\xed\x9f\xbf",
+    b"\xee\x80\x80",
+    b"\xef\xbf\xbd",
+    b"\xef\xbf\xbe",
+    b"\xf0\x9f\xbf\xbe",
+]
+BAD_TEXTS = [
+    KAPPA[:-1],
+    b"\xce",
+    b"\xce\xba\xe1",
+    b"\xce\xba\xe1\xbd",  # 6.6
+    b"\xf8\x88\x80\x80\x80",
+    b"\xfc\x84\x80\x80\x80\x80",  # 6.8
+    b"\xf7\xbf\xbf\xbf",
+    b"\xfb\xbf\xbf\xbf\xbf",
+    b"\xfd\xbf\xbf\xbf\xbf\xbf",  # 6.10
+    b"\xf4\x90\x80\x80",  # 6.11
+    b"\x80",
+    b"\xbf",
+    b"\x80\xbf",
+    b"\x80\xbf\x80",
+    bytes(range(0x80, 0xC0)),  # 6.12
+    b"".join(bytes([c, 0x20]) for c in range(0xC0, 0xE0)),  # 6.13
+    b"\xe0 \xe1 ",
+    b"\xf0 \xf1 ",
+    b"\xf8 ",
+    b"\xfc ",
+    b"\xc0",
+    b"\xe0\x80",
+    b"\xf0\x80\x80",
+    b"\xdf",
+    b"\xef\xbf",
+    b"\xf7\xbf\xbf",  # 6.14
+    b"\xc0\xe0\x80\xf0\x80\x80",  # 6.15
+    b"\xfe",
+    b"\xff",
+    b"\xfe\xfe\xff\xff",  # 6.16
+    b"\xc0\xaf",
+    b"\xe0\x80\xaf",
+    b"\xf0\x80\x80\xaf",
+    b"\xf8\x80\x80\x80\xaf",  # 6.17
+    b"\xc1\xbf",
+    b"\xe0\x9f\xbf",
+    b"\xf0\x8f\xbf\xbf",  # 6.18
+    b"\xc0\x80",
+    b"\xe0\x80\x80",
+    b"\xf0\x80\x80\x80",  # 6.19
+    b"\xed\xa0\x80",
+    b"\xed\xad\xbf",
+    b"\xed\xae\x80",
+    b"\xed\xaf\xbf",  # 6.20
+    b"\xed\xb0\x80",
+    b"\xed\xbe\x80",
+    b"\xed\xbf\xbf",
+    b"\xed\xa0\x80\xed\xb0\x80",
+    b"\xed\xaf\xbf\xed\xbf\xbf",  # 6.21
+]
