@@ -23,8 +23,11 @@ flavour_options() {
 configure() {
     local flavour=$1 dir=$root/build/$1 options wanted log again=()
     need_packages "${packages_build[@]}" "${packages_test[@]}"
-    [ "$flavour" != release ] || need_packages "${packages_browser[@]}" ||
-        echo "-- no browser can be had: the tests that need one are skipped"
+    if [ "$flavour" = release ]; then
+        for peer in "${packages_peers[@]}"; do
+            need_packages "$peer" || echo "-- without $peer the tests that need it are skipped"
+        done
+    fi
     [ "$flavour" != fuzz ] || need_packages "${packages_fuzz[@]}"
     venv=$(make_venv venv requirements.txt)
     options="$(flavour_options "$flavour") -Ddeps_prefix=$("$root/tools/deps.sh")"

@@ -8,7 +8,8 @@
     packages_build=(build-essential ninja-build pkg-config python3 python3-venv
         libfmt-dev nlohmann-json3-dev)
     packages_test=(libgtest-dev libgmock-dev curl wrk)
-    packages_browser=(chromium) # tests that need one are skipped where it cannot be had
+    # Programs of other makers: tests that need one are skipped where it cannot be had.
+    packages_peers=(chromium nghttp2-client testssl.sh)
     packages_fuzz=(clang-19 libclang-rt-19-dev)
     packages_lint=(git shellcheck)
 }

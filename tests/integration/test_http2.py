@@ -1,21 +1,24 @@
 """HTTP/2 with clients of other makers, and what a service must never lose: a drain, and new
 certificates under load."""
 
+import hashlib
+import os
+import re
 import shutil
 import signal
+import socket
 import ssl
 import subprocess
-import sys
 import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import trustme
-from programs import PATIENCE, wait_until
+from clients import Http2, Response
+from programs import CACHE, PATIENCE, wait_until
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "conformance" / "exchange"))
-
-from clients import Http2, Response  # noqa: E402  its folder is known now
+HERE = Path(__file__).parent
 
 NODE = """
 const http2 = require('http2');
@@ -115,6 +118,61 @@ def test_node(server):
         assert output_of(["node", "-e", NODE, url]) == "good"
 
 
+UNDICI = """
+const {Agent, fetch, request} = require('undici');
+const [base, http2] = [process.argv[1], process.argv[2] === '2'];
+const dispatcher = new Agent({allowH2: http2, connect: {rejectUnauthorized: false}});
+const body = 'x'.repeat(1000000);
+(async () => {
+    const hello = await request(`${base}hello`, {dispatcher});
+    const text = await hello.body.text();
+    const echo = await request(`${base}echo`, {dispatcher, method: 'POST', body});
+    const many = await Promise.all(Array.from({length: 50}, async () => {
+        const answer = await fetch(`${base}hello`, {dispatcher});
+        return answer.status === 200 && await answer.text() === text;
+    }));
+    const good = text === 'Hello, world!\\n' && await echo.body.text() === body;
+    console.log(good && many.every(each => each) ? 'good' : [text, echo.statusCode, many]);
+    await dispatcher.close();
+})();
+"""
+
+
+@pytest.fixture(scope="module")
+def node_modules():
+    """The packages that node/package-lock.json pins, installed once."""
+    pins = HERE / "node"
+    digest = hashlib.sha256((pins / "package-lock.json").read_bytes()).hexdigest()[:16]
+    folder = CACHE / f"node-{digest}"
+    if not (folder / "done").exists():
+        shutil.copytree(pins, folder, dirs_exist_ok=True)
+        output = output_of(["npm", "ci", "--no-audit", "--no-fund"], cwd=folder)
+        assert (folder / "node_modules" / "undici").exists(), output
+        (folder / "done").touch()
+    return folder / "node_modules"
+
+
+@pytest.mark.skipif(not shutil.which("npm"), reason="there is no npm")
+def test_undici(server, node_modules):
+    for base, version in ((server.url, "1"), (server.tls_url, "1"), (server.tls_url, "2")):
+        environment = {**os.environ, "NODE_PATH": str(node_modules), "NODE_NO_WARNINGS": "1"}
+        command = ["node", "-e", UNDICI, base, version]
+        assert output_of(command, env=environment) == "good", (base, version)
+
+
+@pytest.mark.skipif(not shutil.which("nghttp"), reason="there is no nghttp")
+def test_nghttp(server, tmp_path):
+    body = tmp_path / "body"
+    body.write_bytes(bytes(range(256)) * 4000)
+    for base in (server.url, server.tls_url):
+        assert output_of(["nghttp", f"{base}hello"]) == "Hello, world!"
+        many = output_of(["nghttp", "-ns", "-m", "100", f"{base}hello"])
+        assert len(re.findall(r"\s200\s.*/hello", many)) == 100, many
+        echo = ["nghttp", "--no-verify-peer", "-d", body, "-w", "16", "-W", "20", f"{base}echo"]
+        done = subprocess.run(echo, capture_output=True, timeout=120, check=False)
+        assert done.stdout == body.read_bytes(), done.stderr
+
+
 @pytest.mark.skipif(
     not shutil.which("go", path="/usr/local/go/bin:/usr/bin:/usr/local/bin"), reason="no Go"
 )
@@ -122,6 +180,23 @@ def test_go(server, tmp_path):
     (tmp_path / "main.go").write_text(GO)
     go = shutil.which("go", path="/usr/local/go/bin:/usr/bin:/usr/local/bin")
     assert output_of([go, "run", "main.go", server.tls_url], cwd=tmp_path) == "good"
+
+
+@pytest.mark.parametrize("protocol", ["http/1.1", None])
+def test_encrypted_only_what_was_agreed_upon_is_spoken(server, protocol):
+    """RFC 9113, section 3.2: over TLS it is ALPN that says so, and not the preface."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    if protocol:
+        context.set_alpn_protocols([protocol])
+    url = urlsplit(server.tls_url)
+    with (
+        socket.create_connection((url.hostname, url.port), PATIENCE) as bare,
+        context.wrap_socket(bare, server_hostname="localhost") as sock,
+    ):
+        sock.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9))
+        assert sock.recv(100).startswith(b"HTTP/1.1 505 ")
 
 
 DRAINED = """

@@ -4,6 +4,7 @@ They do nothing by themselves: a test says when bytes leave and when they are re
 stop reading, stop sending, or leave in the middle.
 """
 
+import functools
 import socket
 import ssl
 import struct
@@ -18,6 +19,15 @@ import h11
 PATIENCE = 60.0
 
 
+@functools.cache
+def trusting_anybody(protocol):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols([protocol])
+    return context
+
+
 def connect(address, tls, protocol, buffer=None, context=None):
     """A socket, encrypted when asked, which agreed upon `protocol` then; without a context of its
     own it trusts anybody."""
@@ -29,11 +39,7 @@ def connect(address, tls, protocol, buffer=None, context=None):
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     if not tls:
         return sock
-    if context is None:
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        context.set_alpn_protocols([protocol])
+    context = context or trusting_anybody(protocol)
     sock = context.wrap_socket(sock, server_hostname="localhost")
     assert sock.selected_alpn_protocol() == protocol
     return sock
@@ -217,9 +223,10 @@ class Stream:
         return min(machine.local_flow_control_window(self.number), machine.max_outbound_frame_size)
 
     def send(self, data, end=False):
+        data = memoryview(data)
         while data:
             n = min(self._room(), len(data))
-            self.client.machine.send_data(self.number, data[:n])
+            self.client.machine.send_data(self.number, bytes(data[:n]))
             self.client._flush()
             data = data[n:]
         if end:
@@ -235,7 +242,7 @@ class Stream:
             self.client.machine.send_data(self.number, data[sent : sent + n])
             self.client._flush()
             sent += n
-        self.rest = data[sent:]
+        self.rest = memoryview(data)[sent:]
         return sent
 
     def send_rest(self):

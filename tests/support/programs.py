@@ -15,6 +15,11 @@ from pathlib import Path
 from peer import Peer
 
 BUILD = Path(os.environ["HTTPCORE_BUILD_ROOT"])
+# Where what was fetched or built for the tests is kept.
+CACHE = Path(
+    os.environ.get("HTTPCORE_CACHE")
+    or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "libhttpcore"
+)
 # A sanitizer's allocator keeps what is freed: then memory says nothing.
 SANITIZED = os.environ.get("HTTPCORE_SANITIZERS", "none") not in ("none", "")
 # The backend that this run is about, "" for the usual one; see tests/support/backend.hpp.

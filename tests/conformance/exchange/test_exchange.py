@@ -50,7 +50,9 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server():
-    server = Server("log.level", "off")
+    # Clients here wait on purpose, on a slow machine for long.
+    patient = [f"limits.{name}_timeout_ms" for name in ("body", "header", "idle", "write")]
+    server = Server("log.level", "off", *(word for name in patient for word in (name, "0")))
     yield server
     server.end()
 

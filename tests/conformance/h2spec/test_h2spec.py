@@ -10,13 +10,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from programs import CACHE
 
 HERE = Path(__file__).parent
 MODULE = "github.com/summerwind/h2spec/cmd/h2spec"
-CACHE = Path(
-    os.environ.get("HTTPCORE_CACHE")
-    or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "libhttpcore"
-)
 PATIENCE = 300
 
 # What is not done as a case asks, and which sentence overrules it.
