@@ -60,7 +60,8 @@ void FieldTable::build(const http::HeadView& head, std::size_t more) {
 Ends Ends::of(const link::Exchange& exchange) {
     return {.peer = link::Endpoint::of(exchange.peer()),
             .local = link::Endpoint::of(exchange.local()),
-            .security = exchange.security()};
+            .security = exchange.security(),
+            .connection = exchange.connection()};
 }
 
 void HeadTable::show(const link::Security& security) noexcept {
@@ -104,6 +105,7 @@ void HeadTable::build(const link::Exchange& exchange, const Ends& ends) {
     head_.params = fields_.rest();
     head_.nparams = match.param_count;
     head_.method_token = static_cast<std::uint32_t>(source.method);
+    head_.connection = ends.connection;
     if (security_ != nullptr) show(*security_);
 }
 

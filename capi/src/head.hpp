@@ -33,6 +33,7 @@ struct Ends {
     link::Endpoint peer;
     link::Endpoint local;
     std::shared_ptr<const link::Security> security; // nullptr without TLS
+    std::uint64_t connection = 0;
 
     /// On the worker.
     static Ends of(const link::Exchange& exchange);

@@ -264,7 +264,7 @@ constexpr std::array table{
     HC_LIMIT(server.connection, "server", ws_pong_timeout_ms, "ms", 0, day_ms,
              "From such a ping to anything from the peer; beyond: reset; 0: no limit"),
     HC_LIMIT(server.connection, "server", ws_close_timeout_ms, "ms", 0, day_ms,
-             "From a WebSocket's close to the peer's, and to its end; beyond: reset; 0: no limit"),
+             "From a WebSocket's close to the peer's, and to its end; beyond: close; 0: no limit"),
 
     HC_LIMIT(server.connection, "server", sse_heartbeat_ms, "ms", 0, day_ms,
              "Silence on an event stream after which it is sent a comment; 0: never"),
@@ -275,6 +275,8 @@ constexpr std::array table{
              "Connections at once from one address; beyond: 503; 0: no limit"),
     HC_LIMIT(server.limits, "server", tls_handshakes_max, "count", 1, any32,
              "TLS handshakes under way at once; beyond: close"),
+    HC_LIMIT(server.limits, "server", tls_handshake_threads, "count", 0, 64,
+             "Threads for handshakes with RSA keys; 0: they run on the workers"),
     HC_LIMIT(server.limits, "server", exchanges_max, "count", 1, any32,
              "Exchanges at once; beyond: 503"),
     HC_LIMIT(server.limits, "server", encoders_max, "count", 0, 1 << 24,

@@ -62,7 +62,8 @@ struct ConnectionLimits {
     std::uint32_t ws_pong_timeout_ms = 20'000;
     /// Nothing was sent on an event stream for so long: a comment is. 0: never.
     std::uint32_t sse_heartbeat_ms = 15'000;
-    /// From our Close to the peer's, and from both to the end of the connection. Reset.
+    /// From our Close, once all was written, to the peer's, and from both to the end of the
+    /// connection. Close.
     std::uint32_t ws_close_timeout_ms = 5'000;
     /// From the first byte of a head (or from accept, for the first) to its end. 408, close.
     std::uint32_t header_timeout_ms = 15'000;
@@ -123,6 +124,9 @@ struct ServerLimits {
     std::uint32_t connections_per_peer_max = 0;
     /// TLS handshakes under way at once. Close without a word.
     std::uint32_t tls_handshakes_max = 10'000;
+    /// Threads for handshakes with a key that takes long to sign with (RSA): they start with the
+    /// first of these, and those beyond wait in line. 0: the workers do it, one by one.
+    std::uint32_t tls_handshake_threads = 1;
     /// Exchanges in the hands of handlers at once. 503 with Retry-After.
     std::uint32_t exchanges_max = 1'000'000;
     /// Answers that are coded at once. Others go as they are.

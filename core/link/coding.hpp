@@ -52,12 +52,11 @@ public:
     bool drive_suffices(const Exchange& exchange, std::uint64_t size) const noexcept override;
     ErrorKind drive_finish(Exchange& exchange, std::span<const http::Field> trailers) override;
     void drive_abort(Exchange& exchange, std::uint64_t code) override;
+    void drive_leave(Exchange& exchange) override { drive_abort(exchange, 0); }
     void drive_body_room(Exchange& exchange) override { driver_.drive_body_room(exchange); }
     void drive_released(Exchange& exchange) override;
     std::uint64_t drive_queued(const Exchange& exchange) const noexcept override;
-    const Endpoint& peer() const noexcept override { return driver_.peer(); }
-    sys::Address local() const override { return driver_.local(); }
-    std::shared_ptr<const Security> security() const override { return driver_.security(); }
+    const Transport& transport() const noexcept override { return driver_.transport(); }
     const ConnectionLimits& limits() const noexcept override { return driver_.limits(); }
 
     /// At the end of a pass: codes some of what waits, else flushes. The driver may let go of the

@@ -18,6 +18,10 @@
 #include "core/proto/h2/guard.hpp"
 #include "core/runtime/worker.hpp"
 
+namespace hc::runtime {
+class BlockingPool;
+} // namespace hc::runtime
+
 namespace hc::link {
 
 class Coder;
@@ -124,6 +128,7 @@ public:
     std::uint32_t retry_after_s = 5;
     std::uint32_t handshakes = 0; // of TLS, under way
     std::uint32_t handshakes_max = UINT32_MAX;
+    runtime::BlockingPool* handshakers = nullptr; // for those that take long; nullptr: the worker
     IntrusiveList<Connection, ConnectionNode> connections;
     IntrusiveList<Exchange, ExchangeNode> exchanges;
     h1::HeadScratch scratch;

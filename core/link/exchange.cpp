@@ -352,18 +352,6 @@ void Exchange::publish_queued() noexcept {
 
 // -- calls of the user ----------------------------------------------------------------------------
 
-sys::Address Exchange::peer() const {
-    return driver_ == nullptr ? sys::Address{} : driver_->peer().address();
-}
-
-sys::Address Exchange::local() const {
-    return driver_ == nullptr ? sys::Address{} : driver_->local();
-}
-
-std::shared_ptr<const Security> Exchange::security() const {
-    return driver_ == nullptr ? nullptr : driver_->security();
-}
-
 /// What every sending call asks first.
 ErrorKind Exchange::before_send() noexcept {
     if (released_) return ErrorKind::gone;
@@ -467,6 +455,12 @@ ErrorKind Exchange::abort(std::uint64_t code) {
     const Quiet quiet(*this);
     driver_->drive_abort(*this, code);
     return ErrorKind::ok;
+}
+
+void Exchange::leave() {
+    if (before_send() != ErrorKind::ok) return;
+    const Quiet quiet(*this);
+    driver_->drive_leave(*this);
 }
 
 ErrorKind Exchange::grant(std::uint64_t credit) {

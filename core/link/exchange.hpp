@@ -111,6 +111,8 @@ public:
     /// `state` when fewer bytes were sent than announced: the exchange is then reset.
     virtual ErrorKind drive_finish(Exchange&, std::span<const http::Field> trailers) = 0;
     virtual void drive_abort(Exchange&, std::uint64_t code) = 0;
+    /// The same, but what was written is not taken back: the peer may be reading it still.
+    virtual void drive_leave(Exchange&) = 0;
     /// Credit was granted or bytes were consumed: reading may go on.
     virtual void drive_body_room(Exchange&) = 0;
     /// The user released it. The driver frees it, now or when its side is done (Exchange::destroy).
@@ -118,9 +120,8 @@ public:
     virtual void drive_released(Exchange&) = 0;
     /// Bytes of this exchange that wait to be written.
     virtual std::uint64_t drive_queued(const Exchange&) const noexcept = 0;
-    virtual const Endpoint& peer() const noexcept = 0;
-    virtual sys::Address local() const = 0;
-    virtual std::shared_ptr<const Security> security() const = 0;
+    /// What carries it: for facts only.
+    virtual const Transport& transport() const noexcept = 0;
     virtual const ConnectionLimits& limits() const noexcept = 0;
 
 protected:
@@ -176,6 +177,8 @@ public:
     sys::Address local() const;
     /// What TLS found out; nullptr without TLS, and once the exchange is closed.
     std::shared_ptr<const Security> security() const;
+    /// The connection's number, see Transport; 0 once the exchange is closed.
+    std::uint64_t connection() const noexcept;
     bool closed() const noexcept { return closed_; }
 
     ErrorKind respond(const Answer& answer);
@@ -191,6 +194,10 @@ public:
     ErrorKind send(Chain& bytes, SendFlags flags);
     ErrorKind finish(std::span<const http::Field> trailers);
     ErrorKind abort(std::uint64_t code);
+    /// The same where all was sent: what is on its way still gets there.
+    void leave();
+    /// Bytes wait to be written.
+    bool output_waits() const noexcept;
     ErrorKind grant(std::uint64_t credit);
     ErrorKind consume(std::uint64_t bytes);
     /// Gives the exchange up: no more calls to the user, and none of its own after this. An answer

@@ -237,6 +237,12 @@ void H1Driver::drive_abort(Exchange& exchange, std::uint64_t) {
     vanish(true);
 }
 
+void H1Driver::drive_leave(Exchange& exchange) {
+    if (&exchange != exchange_) return;
+    lose_exchange(ErrorKind::cancelled);
+    vanish(false);
+}
+
 void H1Driver::drive_body_room(Exchange& exchange) {
     if (&exchange != exchange_) return;
     if (continue_wanted_ && exchange.granted() && !exchange.answer_begun()) {

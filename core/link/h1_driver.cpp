@@ -194,7 +194,7 @@ void H1Driver::on_data(std::string_view slice) {
     if (!in_head_) {
         if (requests_ > 0) {
             input_at_ = context_.worker.now();
-        } else if (context_.h2_enabled && sniff(slice)) {
+        } else if (!secure_ && context_.h2_enabled && sniff(slice)) {
             return;
         }
     }

@@ -66,12 +66,11 @@ private:
     ErrorKind drive_finish(Exchange& exchange, std::span<const http::Field> trailers) override;
     bool drive_suffices(const Exchange& exchange, std::uint64_t size) const noexcept override;
     void drive_abort(Exchange& exchange, std::uint64_t code) override;
+    void drive_leave(Exchange& exchange) override;
     void drive_body_room(Exchange& exchange) override;
     void drive_released(Exchange& exchange) override;
     std::uint64_t drive_queued(const Exchange& exchange) const noexcept override;
-    const Endpoint& peer() const noexcept override { return transport_->peer(); }
-    sys::Address local() const override { return transport_->local(); }
-    std::shared_ptr<const Security> security() const override { return transport_->security(); }
+    const Transport& transport() const noexcept override { return *transport_; }
     const ConnectionLimits& limits() const noexcept override { return context_.limits; }
 
     void run_deferred() override;

@@ -240,12 +240,8 @@ void H2Driver::end_answer(H2Stream& stream, std::span<const http::Field> trailer
 
 // -- what exchanges ask ---------------------------------------------------------------------------
 
-const Endpoint& H2Stream::peer() const noexcept { return driver_.transport_->peer(); }
-sys::Address H2Stream::local() const { return driver_.transport_->local(); }
+const Transport& H2Stream::transport() const noexcept { return *driver_.transport_; }
 const ConnectionLimits& H2Stream::limits() const noexcept { return driver_.context_.limits; }
-std::shared_ptr<const Security> H2Stream::security() const {
-    return driver_.transport_->security();
-}
 
 ErrorKind H2Stream::drive_respond(Exchange&, const Answer& answer) {
     return driver_.respond(*this, answer);

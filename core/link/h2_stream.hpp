@@ -39,13 +39,12 @@ private:
     ErrorKind drive_finish(Exchange& exchange, std::span<const http::Field> fields) override;
     bool drive_suffices(const Exchange& exchange, std::uint64_t size) const noexcept override;
     void drive_abort(Exchange& exchange, std::uint64_t code) override;
+    void drive_leave(Exchange& exchange) override { drive_abort(exchange, 0); } // only the stream
     void drive_body_room(Exchange& exchange) override;
     void drive_released(Exchange& exchange) override;
     std::uint64_t drive_queued(const Exchange& exchange) const noexcept override;
-    const Endpoint& peer() const noexcept override;
-    sys::Address local() const override;
+    const Transport& transport() const noexcept override;
     const ConnectionLimits& limits() const noexcept override;
-    std::shared_ptr<const Security> security() const override;
 
     void keep_output(Chain* lent, std::string_view bytes, bool last);
     bool body_is_unwanted() const noexcept;

@@ -30,7 +30,8 @@ Result<std::unique_ptr<TcpTransport>> TcpTransport::adopt(runtime::Worker& worke
 
 TcpTransport::TcpTransport(runtime::Worker& worker, sys::Socket socket, const Endpoint& peer,
                            const ConnectionLimits& limits) noexcept
-    : worker_(worker), limits_(limits), socket_(socket), peer_(peer) {}
+    : worker_(worker), number_(worker.next_number()), limits_(limits), socket_(socket),
+      peer_(peer) {}
 
 TcpTransport::~TcpTransport() { close(); }
 

@@ -41,6 +41,7 @@ public:
     void set_peer(const Endpoint& peer) noexcept override { peer_ = peer; }
     sys::Address local() const override;
     runtime::Worker& worker() const noexcept override { return worker_; }
+    std::uint64_t number() const noexcept override { return number_; }
 
 private:
     TcpTransport(runtime::Worker& worker, sys::Socket socket, const Endpoint& peer,
@@ -62,6 +63,7 @@ private:
     void schedule();
 
     runtime::Worker& worker_;
+    const std::uint64_t number_;
     TransportUser* user_ = nullptr;
     const ConnectionLimits& limits_;
     Chain out_; // output the kernel has not taken

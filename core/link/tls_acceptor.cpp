@@ -21,6 +21,7 @@ TlsAcceptor& TlsAcceptor::start(ConnectionContext& context, const tls::Context& 
         acceptor->end(true);
     } else if (auto engine = tls::Engine::server(tls, *acceptor)) {
         acceptor->engine_.emplace(std::move(*engine));
+        acceptor->costly_ = tls.is_costly();
         acceptor->shaking_ = true;
         ++context.handshakes;
         acceptor->wait(context.limits.tls_handshake_timeout_ms);
@@ -34,11 +35,12 @@ TlsAcceptor& TlsAcceptor::start(ConnectionContext& context, const tls::Context& 
 void TlsAcceptor::shaken() noexcept {
     if (std::exchange(shaking_, false)) --context_.handshakes;
     if (inquiry_ != 0) source_->gone(std::exchange(inquiry_, 0));
+    if (away_ != nullptr) std::exchange(away_, nullptr)->forget();
 }
 
 void TlsAcceptor::on_data(std::string_view slice) {
     if (gone_ || parting_) return; // what still comes is dropped
-    if (inquiry_ != 0) {
+    if (inquiry_ != 0 || away_ != nullptr) {
         held_ += slice; // on its way when reading was paused
         return;
     }
@@ -47,7 +49,39 @@ void TlsAcceptor::on_data(std::string_view slice) {
 }
 
 void TlsAcceptor::go_on() {
-    switch (engine_->handshake()) {
+    if (!costly_ || !go_away()) act_on(engine_->handshake());
+}
+
+/// False: it is done here, since nobody else does it.
+bool TlsAcceptor::go_away() {
+    if (context_.handshakers == nullptr) return false;
+    away_ = RemoteHandshake::start(*context_.handshakers, context_.worker, *this, *engine_);
+    if (away_ == nullptr) {
+        engine_->set_wire(*this);
+        return false;
+    }
+    held_.clear();
+    lower_->pause_reading();
+    return true;
+}
+
+/// What was signed is in the first that is sent; all that comes behind it is done here.
+void TlsAcceptor::computed(RemoteHandshake& step) {
+    away_ = nullptr;
+    *engine_ = std::move(*step.engine);
+    engine_->set_wire(*this);
+    held_.insert(0, engine_->unread());
+    engine_->feed(held_);
+    if (!step.output.empty()) {
+        costly_ = false;
+        lower_->send(step.output);
+    }
+    lower_->resume_reading();
+    if (!gone_) act_on(step.progress);
+}
+
+void TlsAcceptor::act_on(tls::Progress progress) {
+    switch (progress) {
     case tls::Progress::wants_input: return;
     case tls::Progress::wants_certificate: return ask();
     case tls::Progress::done: return hand_on();
@@ -67,6 +101,7 @@ void TlsAcceptor::ask() {
 }
 
 void TlsAcceptor::answer(tls::Credentials credentials) {
+    costly_ = credentials.is_costly();
     engine_->answer(std::move(credentials));
     resume();
 }

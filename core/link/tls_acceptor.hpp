@@ -2,7 +2,8 @@
 // as a transport that is encrypted.
 //
 //   shaking --done--> handed on
-//      |  `--needs a certificate--> waiting --answer--> shaking
+//      |  |--needs a certificate--> waiting --answer--> shaking
+//      |  `--has to sign, which takes long--> away on another thread --> shaking
 //      |----failed--> parting (the peer is told, and its end is waited for) --> gone
 //      `----peer's end, time, drain--> gone
 #pragma once
@@ -15,6 +16,7 @@
 #include "core/link/certificate_source.hpp"
 #include "core/link/context.hpp"
 #include "core/link/layer.hpp"
+#include "core/link/remote_handshake.hpp"
 #include "core/link/tls_transport.hpp"
 #include "core/runtime/timer_wheel.hpp"
 #include "core/tls/engine.hpp"
@@ -24,6 +26,7 @@ namespace hc::link {
 class TlsAcceptor final : public Connection,
                           private TransportUser,
                           private CertificateWaiter,
+                          private RemoteHandshake::User,
                           private tls::Wire,
                           private runtime::Timer {
 public:
@@ -56,10 +59,14 @@ private:
     runtime::Worker& worker() const noexcept override { return context_.worker; }
     void answer(tls::Credentials credentials) override;
     void refuse() override;
+    // RemoteHandshake::User
+    void computed(RemoteHandshake& step) override;
     // tls::Wire
     void send_ciphertext(std::string_view bytes) override { lower_->send(bytes); }
     static void on_timer(runtime::Timer& timer) noexcept;
     void go_on();
+    bool go_away();
+    void act_on(tls::Progress progress);
     void ask();
     void resume();
     void hand_on();
@@ -76,8 +83,10 @@ private:
     const void* const listener_;
     const std::shared_ptr<CertificateSource> source_;
     std::uint64_t inquiry_ = 0; // while it waits for an answer
-    std::string held_;          // came before the answer
-    bool shaking_ = false;      // counted as a handshake under way
+    std::string held_;          // came before the answer, or while the engine was away
+    std::shared_ptr<RemoteHandshake> away_;
+    bool costly_ = false;  // what comes next is better done on another thread
+    bool shaking_ = false; // counted as a handshake under way
     bool parting_ = false;
     bool gone_ = false;
 };

@@ -49,6 +49,7 @@ public:
     bool secure() const noexcept override { return true; }
     std::shared_ptr<const Security> security() const override;
     runtime::Worker& worker() const noexcept override { return lower_->worker(); }
+    std::uint64_t number() const noexcept override { return lower_->number(); }
 
 private:
     // From below.

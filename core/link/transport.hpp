@@ -90,6 +90,8 @@ public:
     /// The facts about that, made when they are first asked for; nullptr when it is not secure.
     virtual std::shared_ptr<const Security> security() const { return nullptr; }
     virtual runtime::Worker& worker() const noexcept = 0;
+    /// Of the connection: no other one of the runtime has or had it. Not 0.
+    virtual std::uint64_t number() const noexcept = 0;
 };
 
 } // namespace hc::link

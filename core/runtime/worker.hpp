@@ -120,6 +120,8 @@ public:
     bool is_current() const noexcept { return seat_.is_current(); }
     /// True for a handle that this worker's slots may have given out.
     bool owns(std::uint64_t handle) const noexcept { return handle >> 48 == prefix_; }
+    /// For WorkerRef::of: finds this worker as long as it sits there.
+    std::uint64_t handle() const noexcept { return std::uint64_t{prefix_} << 48; }
     std::uint32_t runtime() const noexcept { return prefix_ >> 10; }
     std::uint32_t index() const noexcept { return prefix_ & 0x3FF; }
     /// Its own rules say who may call what. Pin only what belongs to a worker that is held, and
@@ -133,6 +135,8 @@ public:
     // -- the worker's thread only -------------------------------------------------------------
     /// The clock as read at the start of this pass.
     Instant now() const noexcept { return now_; }
+    /// Not 0, and no other worker of the runtime gives it.
+    std::uint64_t next_number() noexcept { return handle() | ++numbers_; }
     /// The wall clock, read when first asked for in a pass.
     WallTime wall() noexcept;
     TimerWheel& timers() noexcept {
@@ -231,6 +235,7 @@ private:
     sys::Sockets& sockets_;
     std::unique_ptr<sys::Selector> selector_;
     Instant now_;
+    std::uint64_t numbers_ = 0; // given out
     bool outside_ = true; // driven mode, between flush() (or the start) and turn()
     bool in_turn_ = false;
     bool wall_read_ = false;

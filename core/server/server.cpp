@@ -60,11 +60,23 @@ std::shared_ptr<Topics> make_topics([[maybe_unused]] runtime::Runtime& on,
     return nullptr;
 #endif
 }
+
+std::unique_ptr<runtime::BlockingPool> make_handshakers(runtime::Runtime& runtime,
+                                                        const ServerOptions& options) {
+    // A driven runtime has no threads but the program's.
+    if (options.limits.tls_handshake_threads == 0 || runtime.driven()) return nullptr;
+    RuntimeLimits limits;
+    limits.blocking_threads_max = options.limits.tls_handshake_threads;
+    limits.blocking_queue_max = options.limits.tls_handshakes_max;
+    return std::make_unique<runtime::BlockingPool>(limits, runtime.options().thread_name + "-tls",
+                                                   options.log);
+}
+
 } // namespace
 
 Server::State::State(runtime::Runtime& on, ServerOptions with)
     : runtime(on), options(std::move(with)), topics(make_topics(on, options)),
-      pool(make_pool(on, options)) {
+      pool(make_pool(on, options)), handshakers(make_handshakers(on, options)) {
     const std::uint32_t workers = std::max(1U, runtime.workers());
     for (std::uint32_t i = 0; i < workers; ++i) shares.push_back(std::make_unique<Share>());
     on_worker.resize(workers);

@@ -70,6 +70,7 @@ struct Server::State : std::enable_shared_from_this<Server::State> {
 
     const std::shared_ptr<Topics> topics; // nullptr in a build without WebSocket
     const std::shared_ptr<Pool> pool;     // nullptr when all handlers run on the workers
+    const std::unique_ptr<runtime::BlockingPool> handshakers; // nullptr when workers do it all
 
     std::vector<std::unique_ptr<Share>> shares; // one a worker
     std::atomic<std::uint32_t> connections{0};

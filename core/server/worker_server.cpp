@@ -59,6 +59,7 @@ WorkerServer::WorkerServer(runtime::Worker& worker, std::shared_ptr<Server::Stat
     context_->topics = state_->topics.get();
 #endif
     const auto workers = static_cast<std::uint32_t>(state_->shares.size());
+    context_->handshakers = state_->handshakers.get();
     context_->handshakes_max = (options.limits.tls_handshakes_max + workers - 1) / workers;
     const auto share = [workers](std::uint32_t of_all) { return (of_all + workers - 1) / workers; };
     exchanges_max_ = share(options.limits.exchanges_max);

@@ -134,6 +134,7 @@ Result<Context> Context::client(const ClientSettings& settings) {
 }
 
 bool Context::asks() const noexcept { return state_->asks; }
+bool Context::is_costly() const noexcept { return state_->costly; }
 bool Context::is_server() const noexcept { return state_->server; }
 SSL_CTX* Context::native() const noexcept { return state_->contexts.front().get(); }
 

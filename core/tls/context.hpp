@@ -22,6 +22,8 @@ public:
     bool is_server() const noexcept;
     /// Whether handshakes may wait for a certificate (Progress::wants_certificate).
     bool asks() const noexcept;
+    /// Whether one of its keys takes long to sign with, see Credentials::is_costly.
+    bool is_costly() const noexcept;
     /// The default certificate's; for Engine.
     ssl_ctx_st* native() const noexcept;
 

@@ -30,6 +30,7 @@ struct Inquiry {
 struct Context::State {
     bool server = false;
     bool asks = false;
+    bool costly = false;
     std::vector<ContextPtr> contexts; // at least one
     std::string alpn;                 // as it is sent: each behind a byte that is its length
     // An SSL_CTX holds one certificate (of each kind of key), so there is one for each.

@@ -187,6 +187,11 @@ Result<Credentials> Credentials::self_signed(std::span<const std::string> names)
     return Credentials(std::make_shared<const State>(std::move(state)));
 }
 
+bool Credentials::is_costly() const noexcept {
+    return EVP_PKEY_is_a(state_->key.get(), "RSA") == 1 ||
+           EVP_PKEY_is_a(state_->key.get(), "RSA-PSS") == 1;
+}
+
 const std::vector<std::string>& Credentials::names() const noexcept { return state_->names; }
 
 std::string Credentials::certificate() const {

@@ -231,6 +231,7 @@ Result<Context> Context::server(const ServerSettings& settings) {
             state->by_name.emplace(name, made->get());
         }
         state->contexts.push_back(std::move(*made));
+        state->costly = state->costly || credentials.is_costly();
     }
     if (state->contexts.empty()) {
         auto made = make_one(settings, *state, nullptr);

@@ -68,6 +68,7 @@ class Head(ctypes.Structure):
         ("tls_server_name", Str),
         ("tls_protocol", Str),
         ("ntls_chain", ctypes.c_uint32),
+        ("connection", ctypes.c_uint64),
     ]
 
 

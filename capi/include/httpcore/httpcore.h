@@ -373,6 +373,8 @@ typedef struct hc_head {
     hc_str tls_server_name; /* what the client asked for (SNI) */
     hc_str tls_protocol;    /* by ALPN: "h2" */
     uint32_t ntls_chain;    /* certificates that the client showed, see hc_tls_chain_get */
+    uint64_t connection;    /* a number that no other connection of the runtime has or had; 0 once
+                                it is gone */
 } hc_head;
 
 #define HC_HEADF_QUERY 0x1u       /* the target had a "?" */
