@@ -236,7 +236,7 @@ private:
     std::unique_ptr<sys::Selector> selector_;
     Instant now_;
     std::uint64_t numbers_ = 0; // given out
-    bool outside_ = true; // driven mode, between flush() (or the start) and turn()
+    bool outside_ = true;       // driven mode, between flush() (or the start) and turn()
     bool in_turn_ = false;
     bool wall_read_ = false;
     const std::uint32_t prefix_; // the first 16 bits of its handles
