@@ -47,6 +47,18 @@ bool single(const HeadView& head, FieldName name, std::string_view& value) noexc
     return true;
 }
 
+/// Writes bytes in base64, with what stands for those that are missing at the end.
+void write_base64(std::span<const std::uint8_t> bytes, char* to) noexcept {
+    for (std::size_t i = 0; i < bytes.size(); i += 3) {
+        const std::size_t n = std::min<std::size_t>(3, bytes.size() - i);
+        std::uint32_t bits = 0;
+        for (std::size_t j = 0; j < 3; ++j) bits = bits << 8 | (j < n ? bytes[i + j] : 0U);
+        for (std::size_t j = 0; j < 4; ++j) {
+            *to++ = j <= n ? alphabet[bits >> (18 - 6 * j) & 0x3FU] : '=';
+        }
+    }
+}
+
 std::string_view host_of(std::string_view origin) noexcept {
     const std::size_t at = origin.find("://");
     return at == std::string_view::npos ? std::string_view{} : origin.substr(at + 3);
@@ -65,15 +77,7 @@ std::array<char, 28> accept_value(std::string_view key) {
     guid.copy(text.data() + 24, guid.size());
     const auto digest = tls::sha1({text.data(), text.size()});
     std::array<char, 28> out{};
-    std::size_t to = 0;
-    for (std::size_t i = 0; i < digest.size(); i += 3) {
-        std::uint32_t bits = 0;
-        for (std::size_t j = 0; j < 3; ++j) {
-            bits = bits << 8 | (i + j < digest.size() ? digest[i + j] : 0U);
-        }
-        for (int shift = 18; shift >= 0; shift -= 6) out[to++] = alphabet[bits >> shift & 0x3FU];
-    }
-    out[27] = '='; // 20 bytes are one short of 21
+    write_base64(digest, out.data());
     return out;
 }
 
@@ -128,6 +132,58 @@ bool offers_protocol(const HeadView& head, std::string_view protocol) noexcept {
         }
     }
     return false;
+}
+
+// -- the client's side -----------------------------------------------------------------------------
+
+std::array<char, 24> make_key(std::span<const std::uint8_t, 16> random) {
+    std::array<char, 24> out{};
+    write_base64(random, out.data());
+    return out;
+}
+
+namespace {
+
+/// HTTP/1.1 only: the connection is what was asked for, and the server has read the key.
+bool is_proven(const HeadView& head, std::string_view key) {
+    std::string_view upgrade;
+    std::string_view accept;
+    if (!single(head, FieldName::upgrade, upgrade) ||
+        !single(head, FieldName::sec_websocket_accept, accept)) {
+        return false;
+    }
+    const auto connection = head.find(FieldName::connection);
+    const auto wanted = accept_value(key);
+    return ascii::equals_ignoring_case(upgrade, "websocket") && connection &&
+           any_item(*connection,
+                    [](std::string_view item) {
+                        return ascii::equals_ignoring_case(item, "upgrade");
+                    }) &&
+           accept == std::string_view(wanted.data(), wanted.size());
+}
+
+} // namespace
+
+ErrorKind read_answer(const HeadView& head, std::string_view key,
+                      std::span<const std::string_view> protocols, const DeflateSettings& settings,
+                      Answer& out) {
+    out = {};
+    const bool agrees = key.empty() ? head.status / 100 == 2 : head.status == 101;
+    if (!agrees) return ErrorKind::unsupported;
+    if (!key.empty() && !is_proven(head, key)) return ErrorKind::protocol;
+    std::string_view extensions;
+    if (!single(head, FieldName::sec_websocket_extensions, extensions) ||
+        !single(head, FieldName::sec_websocket_protocol, out.protocol)) {
+        return ErrorKind::protocol;
+    }
+    // Only what was offered may be chosen.
+    if (!out.protocol.empty() && std::ranges::find(protocols, out.protocol) == protocols.end()) {
+        return ErrorKind::protocol;
+    }
+    const auto deflate = read_extensions_answer(extensions, settings);
+    if (!deflate) return ErrorKind::protocol;
+    out.deflate = *deflate;
+    return ErrorKind::ok;
 }
 
 bool origin_is_listed(const HeadView& head, std::string_view listed) noexcept {

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -36,6 +37,26 @@ bool offers_protocol(const http::HeadView& head, std::string_view protocol) noex
 std::array<char, 28> accept_value(std::string_view key);
 /// Whether it is the base64 of 16 bytes.
 bool is_key(std::string_view key) noexcept;
+
+// -- the client's side -----------------------------------------------------------------------------
+
+/// A key out of 16 bytes that nobody can guess (RFC 6455, section 4.1, point 7).
+std::array<char, 24> make_key(std::span<const std::uint8_t, 16> random);
+
+/// What the server agreed to.
+struct Answer {
+    std::string_view protocol; // empty: none. A view into its head
+    Deflate deflate;
+};
+
+/// Reads the answer to a request that was sent with `key` (empty: an extended CONNECT), offered
+/// these subprotocols, and extensions_offer(settings).
+///   ok           it is open
+///   unsupported  the server refuses: `head` is an answer like others
+///   protocol     it says yes in a way that fails the connection (RFC 6455, section 4.1)
+ErrorKind read_answer(const http::HeadView& head, std::string_view key,
+                      std::span<const std::string_view> protocols, const DeflateSettings& settings,
+                      Answer& out);
 
 /// Whether a page of `origin` may open WebSockets: it is listed ("*" lists all), or "same" is and
 /// its host and port are those of the request (RFC 6454, section 7; RFC 6455, section 10.2).

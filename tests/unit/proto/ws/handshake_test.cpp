@@ -2,7 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <iterator>
 #include <optional>
+#include <string>
 
 #include "core/base/limits.hpp"
 #include "core/proto/h1/parser.hpp"
@@ -134,6 +137,89 @@ TEST(WsHandshake, OriginsAreListed) {
     EXPECT_FALSE(origin_is_listed(opaque.head(), "same"));
     const Parsed none(good_fields);
     EXPECT_TRUE(origin_is_listed(none.head(), "same"));
+}
+
+// -- the client's side -----------------------------------------------------------------------------
+
+constexpr std::string_view sample_key = "dGhlIHNhbXBsZSBub25jZQ==";
+const std::string good_answer = "HTTP/1.1 101 Switching Protocols\r\n"
+                                "Upgrade: WebSocket\r\n"
+                                "Connection: keep-alive, upgrade\r\n"
+                                "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
+
+ErrorKind judge_answer(const std::string& text, Answer& out, std::string_view key = sample_key,
+                       const DeflateSettings& settings = {}) {
+    ConnectionLimits limits;
+    h1::HeadScratch scratch;
+    h1::Parser parser(h1::Role::client, limits, scratch);
+    const std::string whole = text + "\r\n";
+    std::string_view input = whole;
+    EXPECT_EQ(parser.next(input), h1::Event::head);
+    constexpr std::string_view offered[] = {"chat", "superchat"};
+    const ErrorKind kind = read_answer(parser.head(), key, offered, settings, out);
+    out.protocol = std::ranges::find(offered, out.protocol) == std::end(offered)
+                       ? std::string_view{}
+                       : *std::ranges::find(offered, out.protocol);
+    return kind;
+}
+
+TEST(WsClientHandshake, KeysAreOfSixteenBytes) {
+    constexpr std::uint8_t nonce[] = {'t', 'h', 'e', ' ', 's', 'a', 'm', 'p',
+                                      'l', 'e', ' ', 'n', 'o', 'n', 'c', 'e'};
+    const auto key = make_key(nonce);
+    EXPECT_EQ(std::string_view(key.data(), key.size()), sample_key);
+    EXPECT_TRUE(is_key({key.data(), key.size()}));
+}
+
+TEST(WsClientHandshake, AGoodAnswerIsRead) {
+    Answer out;
+    EXPECT_EQ(judge_answer(good_answer, out), ErrorKind::ok);
+    EXPECT_TRUE(out.protocol.empty());
+    EXPECT_FALSE(out.deflate.agreed());
+    const std::string more = "Sec-WebSocket-Protocol: superchat\r\nSec-WebSocket-Extensions: "
+                             "permessage-deflate; server_no_context_takeover\r\n";
+    EXPECT_EQ(judge_answer(good_answer + more, out), ErrorKind::ok);
+    EXPECT_EQ(out.protocol, "superchat");
+    EXPECT_TRUE(out.deflate.agreed());
+    EXPECT_FALSE(out.deflate.server.takeover);
+    EXPECT_EQ(judge_answer("HTTP/1.1 200 OK\r\nSec-WebSocket-Protocol: chat\r\n", out, {}),
+              ErrorKind::ok)
+        << "to an extended CONNECT";
+    EXPECT_EQ(out.protocol, "chat");
+}
+
+TEST(WsClientHandshake, ARefusalIsAnAnswerLikeOthers) {
+    Answer out;
+    for (const std::string status : {"200 OK", "302 Found", "403 Forbidden", "426 Upgrade"}) {
+        EXPECT_EQ(judge_answer("HTTP/1.1 " + status + "\r\n", out), ErrorKind::unsupported);
+    }
+    EXPECT_EQ(judge_answer("HTTP/1.1 404 Not Found\r\n", out, {}), ErrorKind::unsupported);
+}
+
+TEST(WsClientHandshake, WhatWasNotAskedForFails) {
+    const auto without = [](const std::string& from, const std::string& to) {
+        std::string text = good_answer;
+        return text.replace(text.find(from), from.size(), to);
+    };
+    Answer out;
+    for (const std::string& text : {
+             without("Upgrade: WebSocket", "Upgrade: h2c"), without("Upgrade: WebSocket\r\n", ""),
+             without("keep-alive, upgrade", "keep-alive"),
+             without("Connection: keep-alive, upgrade\r\n", ""), without("s3pP", "s3pp"),
+             without("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n", ""),
+             good_answer + "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n",
+             good_answer + "Sec-WebSocket-Protocol: other\r\n",
+             good_answer + "Sec-WebSocket-Protocol: Chat\r\n",
+             good_answer + "Sec-WebSocket-Protocol: chat, superchat\r\n",
+             good_answer + "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Protocol: chat\r\n",
+             good_answer + "Sec-WebSocket-Extensions: foo\r\n",
+             good_answer + "Sec-WebSocket-Extensions: permessage-deflate\r\n", // takes over
+         }) {
+        EXPECT_EQ(judge_answer(text, out), ErrorKind::protocol) << text;
+    }
+    EXPECT_EQ(judge_answer(good_answer + "Sec-WebSocket-Extensions: permessage-deflate\r\n", out,
+                           sample_key, {.enabled = false}),
+              ErrorKind::protocol);
 }
 
 } // namespace
