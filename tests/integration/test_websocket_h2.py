@@ -139,7 +139,8 @@ class Server:
             self.left[obj] -= 1
 
     def drain(self):
-        assert self.hc.hc_server_drain(self.server, self.queue, 10**10, 2 * 10**10, 0) == OK
+        soft, hard = 10**7, 6 * 10**10  # at the first what only streams is asked to end
+        assert self.hc.hc_server_drain(self.server, self.queue, soft, hard, 0) == OK
 
     def stop(self):
         assert self.hc.hc_runtime_stop(self.runtime, self.queue, 0) == OK
@@ -420,9 +421,10 @@ def test_a_drain_ends_it_in_order(house):
     client.gone = None  # its streams go on
     socket.send(frame(CLOSE, close_payload(1001)))
     socket.ended()
-    wait_until(lambda: house.drained, "the server has drained")
-    assert house.drained == [0], "no connection was reset"
-    assert house.ends == [OK]
     with pytest.raises(Closed):
         while True:
             client.pump()
+    client.close()
+    wait_until(lambda: house.drained, "the server has drained")
+    assert house.drained == [0], "no connection was reset"
+    assert house.ends == [OK]
