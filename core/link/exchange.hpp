@@ -106,6 +106,10 @@ public:
     virtual ErrorKind drive_upgrade(Exchange&, int status, std::span<const http::Field> fields) = 0;
     /// Exactly one of the two carries bytes. `limit` when it overruns an announced Content-Length.
     virtual ErrorKind drive_send(Exchange&, Chain* lent, std::string_view bytes) = 0;
+    /// In a tunnel: has of `pieces` written at once what the kernel takes; see Transport.
+    virtual std::size_t drive_send_at_once(Exchange&, std::span<const sys::ConstBuffer>) noexcept {
+        return 0;
+    }
     /// Whether an answer that ends with `size` more bytes has all that was announced.
     virtual bool drive_suffices(const Exchange&, std::uint64_t size) const noexcept = 0;
     /// `state` when fewer bytes were sent than announced: the exchange is then reset.
@@ -247,6 +251,9 @@ public:
     /// send() without the watermark check, for what may_send() allowed or what cannot wait.
     ErrorKind send_anyway(std::string_view bytes);
     ErrorKind send_anyway(Chain& bytes) { return send_accepted(bytes, {}); }
+    /// Of what send_anyway() would be given next, in a tunnel: has the kernel take what it takes
+    /// now, without queueing; gives how many bytes. The rest is the caller's to send.
+    std::size_t send_at_once(std::span<const sys::ConstBuffer> pieces) noexcept;
     /// A send would be refused; nothing follows from asking.
     bool over_watermark() noexcept;
     /// Bytes that accept_remote() counted have arrived.

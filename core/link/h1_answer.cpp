@@ -214,6 +214,14 @@ ErrorKind H1Driver::drive_send(Exchange&, Chain* lent, std::string_view bytes) {
     return ErrorKind::ok;
 }
 
+std::size_t H1Driver::drive_send_at_once(Exchange&,
+                                         std::span<const sys::ConstBuffer> pieces) noexcept {
+    if (phase_ != Phase::tunnel || answered_) return 0;
+    const std::size_t taken = transport_->send_at_once(pieces);
+    context_.counters.bytes_sent.add(taken);
+    return taken;
+}
+
 bool H1Driver::drive_suffices(const Exchange&, std::uint64_t size) const noexcept {
     return answer_body_ != h1::BodyKind::length || body_suppressed_ || size >= body_left_;
 }

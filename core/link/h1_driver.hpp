@@ -63,6 +63,8 @@ private:
     ErrorKind drive_upgrade(Exchange& exchange, int status,
                             std::span<const http::Field> fields) override;
     ErrorKind drive_send(Exchange& exchange, Chain* lent, std::string_view bytes) override;
+    std::size_t drive_send_at_once(Exchange& exchange,
+                                   std::span<const sys::ConstBuffer> pieces) noexcept override;
     ErrorKind drive_finish(Exchange& exchange, std::span<const http::Field> trailers) override;
     bool drive_suffices(const Exchange& exchange, std::uint64_t size) const noexcept override;
     void drive_abort(Exchange& exchange, std::uint64_t code) override;

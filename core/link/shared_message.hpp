@@ -37,7 +37,7 @@ public:
     /// Of a text message.
     std::string_view event();
 
-    /// Adds one of these without copying it.
+    /// Adds one of these, or the end of one, without copying it.
     void lend(Chain& to, std::string_view form);
 
 private:
@@ -49,8 +49,9 @@ private:
     const ws::Opcode kind_;
     const std::uint64_t id_;
     std::string frame_;
-    std::string_view payload_; // in frame_
-    std::mutex mutex_;         // for what is made when it is first asked for
+    std::string_view payload_;           // in frame_
+    std::mutex mutex_;                   // for what is made when it is first asked for
+    std::atomic<std::uint32_t> made_{0}; // of that: bit `bits`, or 0 for the event
     std::string compressed_[ws::window_bits_max + 1];
     std::string event_;
 };

@@ -80,6 +80,14 @@ void TcpTransport::send(Chain&& chain) {
     schedule();
 }
 
+std::size_t TcpTransport::send_at_once(std::span<const sys::ConstBuffer> pieces) noexcept {
+    const bool waits = corked_ || cork_used_ > 0 || !out_.empty() || shutdown_wanted_;
+    if (closed_ || waits || pieces.empty()) return 0;
+    const sys::Io io =
+        worker_.sockets().send(socket_, pieces.first(std::min(pieces.size(), pieces_max)));
+    return io.ok() ? io.bytes : 0;
+}
+
 void TcpTransport::schedule() {
     if (!closed_ && !corked_ && !is_deferred()) worker_.defer(*this);
 }

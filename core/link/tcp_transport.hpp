@@ -26,6 +26,7 @@ public:
     void commit(std::size_t n) noexcept override;
     void send(std::string_view bytes) override;
     void send(Chain&& chain) override;
+    std::size_t send_at_once(std::span<const sys::ConstBuffer> pieces) noexcept override;
     std::uint64_t queued() const noexcept override { return out_.size() + cork_used_; }
     std::uint64_t queued_memory() const noexcept override {
         return out_.memory_size() + cork_used_;

@@ -6,6 +6,8 @@
 // - A slice given to on_data is valid only during that call. What is wanted longer is copied.
 // - Output is corked: what is sent during on_data leaves in one write when on_data returns; what is
 //   sent at any other time leaves at the end of the loop's pass. Nothing is written inside a call.
+// - What is to leave at once although nobody reads, with nobody to be called when that fails, goes by
+//   send_at_once(): of use to many connections in a row, which are touched once then, not twice.
 // - send never refuses: the high watermark is the driver's business (queued_memory()).
 // - close and abort act at once: what is queued is dropped. Who wants the peer to read the last
 //   bytes calls shutdown and waits for the peer's end first.
@@ -16,6 +18,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string_view>
 
 #include "core/base/chain.hpp"
@@ -23,6 +26,7 @@
 #include "core/link/security.hpp"
 #include "core/runtime/worker.hpp"
 #include "core/sys/address.hpp"
+#include "core/sys/sys.hpp"
 
 namespace hc::link {
 
@@ -64,6 +68,13 @@ public:
     /// Copies.
     virtual void send(std::string_view bytes) = 0;
     virtual void send(Chain&& chain) = 0;
+    /// Has the kernel take of `pieces`, in their order, what it takes now, unless anything waits to
+    /// be written before them; gives how many bytes it took, mostly all or none. Nobody is called,
+    /// also when the connection turns out to be lost: the next write finds that as well.
+    virtual std::size_t send_at_once(std::span<const sys::ConstBuffer> pieces) noexcept {
+        static_cast<void>(pieces);
+        return 0;
+    }
     /// Bytes accepted and not yet taken by the kernel.
     virtual std::uint64_t queued() const noexcept = 0;
     /// Of those, the ones that take memory: what the watermarks are about.

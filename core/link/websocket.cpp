@@ -540,17 +540,41 @@ ErrorKind WebSocket::send_arrived(Opcode opcode, Chain& bytes, std::uint64_t acc
     return result;
 }
 
-ErrorKind WebSocket::send_shared(SharedMessage& message) {
-    if (gone_ || !open()) return ErrorKind::closed;
-    if (exchange_.over_watermark()) return ErrorKind::again;
-    exchange_.context().counters.websocket_messages_sent.add();
-    std::string_view form = message.frame();
-    if (compresses(message.kind(), message.payload().size())) {
-        form = message.compressed_frame(bits_, shop());
-        // Our own context does not know what the peer has read now.
-        if (own_deflater_ != nullptr) own_deflater_->begin_anew();
+std::string_view WebSocket::form_of(SharedMessage& message) {
+    if (!compresses(message.kind(), message.payload().size())) return message.frame();
+    // Our own context does not know what the peer has read then.
+    if (own_deflater_ != nullptr) own_deflater_->begin_anew();
+    return message.compressed_frame(bits_, shop());
+}
+
+std::size_t WebSocket::send_shared(std::span<const SharedMessageRef> messages) {
+    constexpr std::size_t pieces_max = 16;
+    if (gone_ || !open()) return messages.size();
+    Counter& counter = exchange_.context().counters.websocket_messages_sent;
+    std::size_t sent = 0;
+    for (std::size_t count = 0; sent < messages.size(); sent += count) {
+        std::array<sys::ConstBuffer, pieces_max> pieces;
+        count = std::min(messages.size() - sent, pieces_max);
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::string_view form = form_of(*messages[sent + i]);
+            pieces[i] = {form.data(), form.size()};
+        }
+        std::size_t taken = exchange_.send_at_once({pieces.data(), count});
+        for (std::size_t i = 0; i < count; ++i) {
+            const std::size_t gone = std::min(taken, pieces[i].size);
+            taken -= gone;
+            if (gone == pieces[i].size) continue;
+            // One that has begun to leave is sent to its end.
+            if (gone == 0 && exchange_.over_watermark()) {
+                counter.add(i);
+                return sent + i;
+            }
+            put_shared(exchange_, *messages[sent + i],
+                       {pieces[i].data + gone, pieces[i].size - gone});
+        }
+        counter.add(count);
     }
-    return put_shared(exchange_, message, form);
+    return sent;
 }
 
 ErrorKind put_shared(Exchange& exchange, SharedMessage& message, std::string_view form) {

@@ -37,6 +37,7 @@
 namespace hc::link {
 
 class SharedMessage;
+class SharedMessageRef;
 
 /// How a WebSocket ended.
 struct WebSocketEnd {
@@ -94,8 +95,10 @@ public:
     ErrorKind send(ws::Opcode opcode, Chain& lent);
     /// Without the watermark check: what another thread was told is accepted.
     ErrorKind send_arrived(ws::Opcode opcode, Chain& bytes, std::uint64_t accepted);
-    /// What all subscribers of a topic get. `again` does not count as refused.
-    ErrorKind send_shared(SharedMessage& message);
+    /// What all subscribers of a topic get: as many of `messages` as go out before the watermark is
+    /// reached, in one write where the kernel takes it. Gives how many; those that come when nothing
+    /// can be sent any more count as sent.
+    std::size_t send_shared(std::span<const SharedMessageRef> messages);
     /// Sends a Close; what was sent before goes out before it. Messages still come, within credit,
     /// until the peer's Close. `invalid` for a code that may not be sent, or a reason that is too
     /// long; `closed` when a Close was sent or received already.
@@ -144,6 +147,7 @@ private:
     void tidy() noexcept;
     // output
     ErrorKind put(ws::Opcode opcode, std::string_view bytes, Chain* lent);
+    std::string_view form_of(SharedMessage& message);
     ErrorKind put_compressed(ws::Opcode opcode, std::string_view bytes);
     void put_control(ws::Opcode opcode, std::string_view payload);
     void put_close(std::uint16_t number, std::string_view reason);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
 #include <utility>
 
 #include "core/link/event_stream.hpp"
@@ -19,16 +20,25 @@ struct Topics::Subscription : ListNode {
     Subscription(std::shared_ptr<Topic> to, Exchange& who) : topic(std::move(to)), exchange(who) {}
     std::shared_ptr<Topic> topic;
     Exchange& exchange;
-    std::uint64_t from = 0; // the number of the first message that is for it
+    link::WebSocket* socket = nullptr; // what the exchange is, unless it is an event stream
+    std::uint64_t from = 0;            // the number of the first message that is for it
+};
+
+/// What was published and is not delivered yet on a worker: messages in a row, the first of which
+/// has the number `first`.
+struct Topics::Batch {
+    std::vector<SharedMessageRef> messages;
+    std::uint64_t first = 0;
 };
 
 struct Topics::Topic {
     Topic(std::string_view text, std::size_t workers, sse::LogBounds bounds)
-        : name(text), here(workers), count(workers), log(bounds) {}
+        : name(text), here(workers), count(workers), waiting(workers), log(bounds) {}
     const std::string name;
     std::vector<IntrusiveList<Subscription>> here; // by worker, each touched on its own only
     // Guarded by the mutex of Topics:
     std::vector<std::uint32_t> count; // subscriptions by worker
+    std::vector<Batch> waiting;       // by worker; while there is any, a Delivery is on its way
     std::uint32_t subscriptions = 0;
     std::uint64_t last = 0; // the number of the last message
     sse::Log<SharedMessageRef> log;
@@ -56,22 +66,18 @@ struct Topics::Subscriptions final : Stage::Dependent {
     std::vector<std::unique_ptr<Subscription>> all;
 };
 
-/// A message on its way to a worker.
+/// Tells a worker that something waits for its subscribers.
 class Topics::Delivery final : public runtime::Message {
 public:
-    Delivery(std::shared_ptr<Topics> topics, std::shared_ptr<Topic> topic, SharedMessageRef message,
-             std::uint64_t number)
-        : topics_(std::move(topics)), topic_(std::move(topic)), message_(std::move(message)),
-          number_(number) {}
+    Delivery(std::shared_ptr<Topics> topics, std::shared_ptr<Topic> topic)
+        : topics_(std::move(topics)), topic_(std::move(topic)) {}
     void run(runtime::Worker& worker) override {
-        topics_->deliver(*topic_, *message_, number_, worker);
+        topics_->deliver(*topic_, topics_->take(*topic_, worker.index()), worker);
     }
 
 private:
     std::shared_ptr<Topics> topics_;
     std::shared_ptr<Topic> topic_;
-    SharedMessageRef message_;
-    std::uint64_t number_;
 };
 
 Topics::Topics(runtime::Runtime& runtime, const TopicOptions& options)
@@ -141,6 +147,7 @@ ErrorKind Topics::subscribe(Exchange& exchange, std::string_view name) {
         auto topic = topic_of(name);
         if (topic == nullptr) return ErrorKind::limit;
         auto made = std::make_unique<Subscription>(topic, exchange);
+        made->socket = link::WebSocket::of(exchange);
         if (last_id) {
             topic->log.replay(*last_id, [&](const SharedMessageRef& m) { missed.push_back(m); });
         }
@@ -181,21 +188,34 @@ ErrorKind Topics::publish(std::string_view name, ws::Opcode kind, std::string_vi
     SharedMessageRef message(SharedMessage::make(kind, bytes, logs ? number : 0));
     topic->log.push(std::to_string(number), message, bytes.size());
     for (std::uint32_t i = 0; i < topic->count.size(); ++i) {
-        if (topic->count[i] == 0) continue;
-        runtime_.worker(i).post(
-            std::make_unique<Delivery>(shared_from_this(), topic, message, number));
+        Batch& waiting = topic->waiting[i];
+        const bool on_its_way = !waiting.messages.empty();
+        if (topic->count[i] == 0 && !on_its_way) continue; // else: their numbers have no gap
+        if (!on_its_way) waiting.first = number;
+        waiting.messages.push_back(message);
+        if (on_its_way) continue; // in one with what is there
+        runtime_.worker(i).post(std::make_unique<Delivery>(shared_from_this(), topic));
     }
     return ErrorKind::ok;
 }
 
+Topics::Batch Topics::take(Topic& topic, std::uint32_t worker) {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(topic.waiting[worker], {});
+}
+
 namespace {
 
-ErrorKind give(Exchange& exchange, SharedMessage& message) {
-    if (link::WebSocket* socket = link::WebSocket::of(exchange))
-        return socket->send_shared(message);
-    if (message.kind() != ws::Opcode::text) return ErrorKind::ok; // it has no form of such
-    if (exchange.over_watermark()) return ErrorKind::again;
-    return put_shared(exchange, message, message.event());
+/// Gives how many were sent before it was too slow for the next.
+std::size_t give(Exchange& exchange, std::span<const SharedMessageRef> messages) {
+    std::size_t sent = 0;
+    for (; sent < messages.size(); ++sent) {
+        SharedMessage& message = *messages[sent];
+        if (message.kind() != ws::Opcode::text) continue; // it has no form of such
+        if (exchange.over_watermark()) break;
+        put_shared(exchange, message, message.event());
+    }
+    return sent;
 }
 
 /// It does not read what it is sent.
@@ -210,15 +230,18 @@ void let_go(Exchange& exchange) {
 
 } // namespace
 
-void Topics::deliver(Topic& topic, SharedMessage& message, std::uint64_t number,
-                     runtime::Worker& worker) const {
+void Topics::deliver(Topic& topic, const Batch& batch, runtime::Worker& worker) const {
     std::vector<std::uint64_t> slow; // ids: what ends one may end others
-    topic.here[worker.index()].for_each([&](Subscription& subscription) {
-        if (number < subscription.from) return; // it came before
-        Exchange& exchange = subscription.exchange;
-        if (give(exchange, message) != ErrorKind::again) return;
-        exchange.context().counters.topic_messages_dropped.add();
-        if (options_.slow == SlowSubscriber::close) slow.push_back(exchange.id());
+    topic.here[worker.index()].for_each([&](Subscription& to) {
+        std::span<const SharedMessageRef> messages = batch.messages;
+        if (to.from > batch.first) { // those before came before it did
+            messages = messages.subspan(std::min(messages.size(), to.from - batch.first));
+        }
+        const std::size_t sent =
+            to.socket != nullptr ? to.socket->send_shared(messages) : give(to.exchange, messages);
+        if (sent == messages.size()) return;
+        to.exchange.context().counters.topic_messages_dropped.add(messages.size() - sent);
+        if (options_.slow == SlowSubscriber::close) slow.push_back(to.exchange.id());
     });
     for (const std::uint64_t id : slow) {
         auto* exchange = static_cast<Exchange*>(worker.slots().find(id));

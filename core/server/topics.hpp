@@ -1,9 +1,10 @@
 // Topics: what is published by name goes to every WebSocket and event stream that has subscribed,
 // on all workers of a server.
 //
-// A message is encoded once (link::SharedMessage) and posted once to each worker that has
-// subscribers; the worker walks over its own. So publishing costs the publisher one copy of the
-// bytes, one lock and at most a message a worker, however many subscribe. The lock also gives
+// A message is encoded once (link::SharedMessage) and waits once for each worker that has
+// subscribers; the worker walks over its own, and takes along in one walk, and to each subscriber
+// in one write, all that was published until then. So publishing costs the publisher one copy of
+// the bytes, one lock and at most a message a worker, however many subscribe. The lock also gives
 // everybody the same order: what is published on a topic reaches all subscribers in the order of
 // their numbers.
 //
@@ -64,6 +65,7 @@ public:
     }
 
 private:
+    struct Batch;
     struct Topic;
     struct Subscription;
     struct Subscriptions;
@@ -72,8 +74,8 @@ private:
     std::shared_ptr<Topic> topic_of(std::string_view name);
     bool make_room();
     void leave(Topic& topic, std::uint32_t worker);
-    void deliver(Topic& topic, link::SharedMessage& message, std::uint64_t number,
-                 runtime::Worker& worker) const;
+    Batch take(Topic& topic, std::uint32_t worker);
+    void deliver(Topic& topic, const Batch& batch, runtime::Worker& worker) const;
 
     runtime::Runtime& runtime_;
     const TopicOptions options_;

@@ -1,4 +1,4 @@
-"""`./dev bench [h1|h2|models|runtime]`: ours beside the floor and the peers, in one run; the
+"""`./dev bench [h1|h2|ws|models|runtime]`: ours beside the floor and the peers, in one run; the
 execution models side by side; or the runtime beside tokio. See docs/performance.md.
 
 Prints Markdown on standard output and its progress on standard error. Ends with 1 when something of
@@ -23,6 +23,7 @@ from processes import Failed
 from report import Result
 from runtime import bench_runtime
 from servers import SERVERS, Program, started
+from ws import bench_ws
 
 OURS = {"floor", "inline", "queue", "driven", "pool"}
 
@@ -130,7 +131,13 @@ def bench_h1(args: argparse.Namespace) -> int:
     return 1 if broken else 0
 
 
-BENCHES = {"h1": bench_h1, "h2": bench_h2, "models": bench_models, "runtime": bench_runtime}
+BENCHES = {
+    "h1": bench_h1,
+    "h2": bench_h2,
+    "ws": bench_ws,
+    "models": bench_models,
+    "runtime": bench_runtime,
+}
 
 
 def parse() -> argparse.Namespace:

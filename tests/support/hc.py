@@ -8,6 +8,7 @@ LIBRARY = os.environ.get("HTTPCORE_LIBRARY", "libhttpcore.so.1")
 
 HC_FIN, HC_RELEASE = 0x1, 0x4
 EV_REQUEST, EV_BODY, EV_BODY_END, EV_STOPPED, EV_CERT_NEEDED = 1, 2, 3, 9, 14
+EV_WRITABLE, EV_CLOSED, EV_DRAINED, EV_WS_MESSAGE, EV_WS_CLOSED = 4, 6, 10, 12, 13
 EVF_ACME = 0x2
 HEADF_TLS, HEADF_TLS_RESUMED = 0x2, 0x4
 
@@ -98,7 +99,13 @@ def load():
         "server_address": [pointer, u32, pointer, size, pointer],
         "server_bind_certificates": [pointer, pointer],
         "server_reload_tls": [pointer, u32, pointer, pointer],
+        "server_drain": [pointer, pointer, u64, u64, u64],
         "server_release": [pointer],
+        "release": [u64],
+        "ws_accept": [u64, text, pointer, size],
+        "ws_refuse": [u64, ctypes.c_int32, u32],
+        "ws_send": [u64, ctypes.c_int32, text, size, u32, u64],
+        "ws_close": [u64, ctypes.c_uint16, text, size],
         "tls_answer": [u64, text, size, text, size, pointer],
         "tls_chain_get": [u64, u32, pointer, pointer],
         "cancel": [u64],

@@ -46,54 +46,16 @@ class Ended(Exception):
     """The server ended the connection."""
 
 
-class WebSocket:
-    def __init__(self, address, path="/ws/echo", fields=(), key=KEY, tls=None):
-        family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
-        self.socket = socket.socket(family)
-        self.socket.settimeout(60)
-        self.socket.connect(address)
-        if tls:
-            self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
-        self.rest = b""
-        lines = [
-            f"GET {path} HTTP/1.1",
-            "Host: localhost",
-            "Connection: Upgrade",
-            "Upgrade: websocket",
-            "Sec-WebSocket-Version: 13",
-            f"Sec-WebSocket-Key: {key}",
-            *fields,
-        ]
-        self.socket.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
-        while b"\r\n\r\n" not in self.rest:
-            self._more()
-        head, self.rest = self.rest.split(b"\r\n\r\n", 1)
-        first, *fields = head.decode().split("\r\n")
-        self.status = int(first.split()[1])
-        self.fields = {
-            name.lower(): value.strip() for name, value in (field.split(":", 1) for field in fields)
-        }
-        extension = self.fields.get("sec-websocket-extensions", "")
+class Frames:
+    """What a server's frames are read from, and the compression agreed upon; whoever inherits has
+    `rest`, bytes that have come, and _more(), which adds to it or raises Ended."""
+
+    def agreed(self, extension):
         self.deflate = extension.startswith("permessage-deflate")
         self.client_alone = "client_no_context_takeover" in extension
         self.server_alone = "server_no_context_takeover" in extension
         self._deflater = self._inflater = None
         self.client_bits = 15
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.socket.close()
-
-    def _more(self):
-        try:
-            more = self.socket.recv(262144)
-        except (ConnectionError, ssl.SSLError):
-            more = b""
-        if not more:
-            raise Ended
-        self.rest += more
 
     def _take(self, n):
         parts = []
@@ -104,14 +66,6 @@ class WebSocket:
             self.rest = self.rest[n:]
             n -= len(parts[-1])
         return b"".join(parts)
-
-    def send(self, data):
-        self.socket.sendall(data)
-
-    def send_slowly(self, data, piece=1):
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        for i in range(0, len(data), piece):
-            self.socket.sendall(data[i : i + piece])
 
     def frame(self):
         """(first byte, payload) of the next frame, which has to be whole and without a mask."""
@@ -167,6 +121,59 @@ class WebSocket:
         if self._inflater is None or self.server_alone:
             self._inflater = zlib.decompressobj(-15)
         return self._inflater.decompress(payload + b"\0\0\xff\xff")
+
+
+class WebSocket(Frames):
+    def __init__(self, address, path="/ws/echo", fields=(), key=KEY, tls=None):
+        family = socket.AF_UNIX if isinstance(address, str) else socket.AF_INET
+        self.socket = socket.socket(family)
+        self.socket.settimeout(60)
+        self.socket.connect(address)
+        if tls:
+            self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
+        self.rest = b""
+        lines = [
+            f"GET {path} HTTP/1.1",
+            "Host: localhost",
+            "Connection: Upgrade",
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+            f"Sec-WebSocket-Key: {key}",
+            *fields,
+        ]
+        self.socket.sendall("\r\n".join(lines).encode() + b"\r\n\r\n")
+        while b"\r\n\r\n" not in self.rest:
+            self._more()
+        head, self.rest = self.rest.split(b"\r\n\r\n", 1)
+        first, *fields = head.decode().split("\r\n")
+        self.status = int(first.split()[1])
+        self.fields = {
+            name.lower(): value.strip() for name, value in (field.split(":", 1) for field in fields)
+        }
+        self.agreed(self.fields.get("sec-websocket-extensions", ""))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def _more(self):
+        try:
+            more = self.socket.recv(262144)
+        except (ConnectionError, ssl.SSLError):
+            more = b""
+        if not more:
+            raise Ended
+        self.rest += more
+
+    def send(self, data):
+        self.socket.sendall(data)
+
+    def send_slowly(self, data, piece=1):
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for i in range(0, len(data), piece):
+            self.socket.sendall(data[i : i + piece])
 
 
 def random_key():

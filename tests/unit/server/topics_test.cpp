@@ -152,6 +152,68 @@ TEST(Topics, WhatIsOnItsWayIsNotForWhoComesLater) {
     EXPECT_EQ(late->take_received(), plain("behind"));
 }
 
+TEST(Topics, WhatIsPublishedInARowComesInARow) {
+    House house;
+    house.service.start();
+    auto early = house.socket("a");
+    auto stream = house.stream("a");
+    auto late = house.socket("b");
+    Exchange& exchange = *house.room->exchanges.back();
+    Topics& topics = *house.service.server->topics();
+    std::string all, last;
+    for (int i = 0; i < 40; ++i) { // more than one write has pieces
+        const std::string text = "number " + std::to_string(i);
+        EXPECT_EQ(topics.publish("a", Opcode::text, text), ErrorKind::ok);
+        if (i == 29) {
+            EXPECT_EQ(topics.subscribe(exchange, "a"), ErrorKind::ok);
+        }
+        all += plain(text);
+        if (i > 29) last += plain(text);
+    }
+    house.service.settle();
+    EXPECT_TRUE(early->take_received() == all);
+    EXPECT_TRUE(late->take_received() == last);
+    EXPECT_TRUE(stream->received().contains("data: number 0\n\n"));
+    EXPECT_TRUE(stream->received().contains("data: number 39\n\n"));
+}
+
+TEST(Topics, WhoComesWhileMessagesWaitForNobodyGetsItsOwn) {
+    House house;
+    house.service.options.topics.log = {.events_max = 3, .bytes_max = 1000}; // it stays
+    house.service.start();
+    auto other = house.socket("b");
+    auto gone = house.socket("a");
+    Exchange& leaves = *house.room->exchanges.back();
+    Exchange& comes = *house.room->exchanges.front();
+    Topics& topics = *house.service.server->topics();
+    EXPECT_EQ(topics.publish("a", Opcode::text, "one"), ErrorKind::ok);
+    EXPECT_EQ(Topics::unsubscribe(leaves, "a"), ErrorKind::ok);
+    EXPECT_EQ(topics.publish("a", Opcode::text, "two"), ErrorKind::ok);
+    EXPECT_EQ(topics.subscribe(comes, "a"), ErrorKind::ok);
+    house.publish("a", "three");
+    EXPECT_EQ(other->take_received(), plain("three"));
+    EXPECT_EQ(gone->take_received(), "");
+}
+
+TEST(Topics, ASlowSubscriberGetsWholeMessagesOfARow) {
+    House house;
+    house.service.start();
+    auto slow = house.socket("a");
+    slow->pause_reading();
+    Topics& topics = *house.service.server->topics();
+    const std::string message(50'000, 'm');
+    for (int i = 0; i < 40; ++i) {
+        EXPECT_EQ(topics.publish("a", Opcode::text, message), ErrorKind::ok);
+    }
+    house.service.settle();
+    const std::uint64_t dropped = house.service.metrics().topic_messages_dropped;
+    EXPECT_GT(dropped, 10U);
+    EXPECT_LT(dropped, 40U);
+    slow->resume_reading();
+    house.service.settle();
+    EXPECT_EQ(slow->received().size(), (40U - dropped) * 50'004);
+}
+
 TEST(Topics, AreLimited) {
     House house;
     house.service.options.topics = {.topics_max = 2, .subscriptions_max = 2, .name_bytes_max = 4};
