@@ -225,6 +225,8 @@ constexpr std::array table{
 
     HC_LIMIT(server.connection, "server", h2_streams_max, "count", 1, 100'000,
              "HTTP/2: streams of a connection at once; beyond: REFUSED_STREAM"),
+    HC_LIMIT(server.connection, "server", h2_pushes_max, "count", 0, 100'000,
+             "HTTP/2: promised answers of a connection at once; beyond: HC_E_LIMIT"),
     HC_LIMIT(server.connection, "server", h2_stream_window_bytes_max, "bytes", 65'535, 1 << 30,
              "HTTP/2: what a stream's receive window may grow to"),
     HC_LIMIT(server.connection, "server", h2_connection_window_bytes_max, "bytes", 65'535, 1 << 30,

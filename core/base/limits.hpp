@@ -86,6 +86,9 @@ struct ConnectionLimits {
     /// Streams of one connection at once; one that was reset counts until its exchange is released.
     /// REFUSED_STREAM, and GOAWAY(ENHANCE_YOUR_CALM) to a peer that goes on.
     std::uint32_t h2_streams_max = 128;
+    /// Promised answers (server push) of one connection at once, beside those streams; one counts
+    /// until its exchange is released. `limit`.
+    std::uint32_t h2_pushes_max = 32;
     /// What a stream's receive window may grow to; it begins with 64 KiB. The peer has to wait.
     std::uint32_t h2_stream_window_bytes_max = 4 * 1024 * 1024;
     /// The same of the connection's receive window.

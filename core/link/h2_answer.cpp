@@ -148,6 +148,7 @@ ErrorKind H2Driver::respond(H2Stream& stream, const Answer& answer) {
     stream.body_suppressed_ = plan->body_suppressed;
     stream.length_known_ = plan->body != h1::BodyKind::chunked && !plan->body_suppressed;
     stream.body_left_ = length ? plan->content_length : 0;
+    if (stream.is_promised()) stream.moved_at = context_.worker.now(); // its head may have to wait
     const bool nothing = answer.flags.fin && (plan->body_suppressed || size == 0);
     if (!session_->submit_head(stream, nothing)) return ErrorKind::no_memory;
     stream.answered_ = answer.flags.fin;
@@ -174,6 +175,7 @@ void H2Driver::answer_simply(H2Stream& stream, int status, std::uint32_t retry_a
     session_->add("content-type", "text/plain; charset=utf-8");
     session_->add("content-length", {length.data(), static_cast<std::size_t>(end - length.data())});
     stream.answered_ = true;
+    stream.moved_at = context_.worker.now();
     if (session_->submit_head(stream, stream.head_request_) && !stream.head_request_) {
         stream.out.append(reason);
         stream.out.append("\n");
@@ -192,6 +194,9 @@ ErrorKind H2Driver::interim(H2Stream& stream, int status, std::span<const http::
     auto facts = h1::examine(fields);
     if (!facts) return facts.error().kind;
     if (status == 100) stream.continue_wanted_ = false;
+    // nghttp2 holds back the second head of a promised stream while as many streams are open as the
+    // peer allows, of which this would then be one.
+    if (stream.is_promised()) return ErrorKind::ok;
     const StatusText code = text_of(status);
     session_->begin_head(view(code));
     add_fields(facts->plain && !facts->has_content_length, fields);

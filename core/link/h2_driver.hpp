@@ -90,6 +90,7 @@ private:
     void add_fields(bool plain, std::span<const http::Field> fields);
     ErrorKind interim(H2Stream& stream, int status, std::span<const http::Field> fields);
     ErrorKind upgrade(H2Stream& stream, int status, std::span<const http::Field> fields);
+    ErrorKind promise(const H2Stream& on, const Promise& promise);
     void end_answer(H2Stream& stream, std::span<const http::Field> trailers);
     void answer_simply(H2Stream& stream, int status, std::uint32_t retry_after_s);
     void refuse(H2Stream& stream, int status);
@@ -155,8 +156,9 @@ private:
     Instant head_at_;   // when the head under way began
     Instant idle_at_;   // when the last stream ended
     Instant leaving_at_;
-    Instant ping_at_;        // when the PING that is under way was sent
-    std::uint32_t live_ = 0; // streams that are open or have an exchange
+    Instant ping_at_;          // when the PING that is under way was sent
+    std::uint32_t live_ = 0;   // streams that are open or have an exchange
+    std::uint32_t pushes_ = 0; // of those, that were promised
     Phase phase_ = Phase::open;
     Leaving leaving_ = Leaving::no;
     bool opening_ = false; // a tunnel was opened, and has not been given what came before

@@ -135,6 +135,7 @@ void H2Driver::retire_if_gone(H2Stream& stream) {
     stream.h2::StreamNode::unlink();
     stream.H2EndingNode::unlink();
     dead_.push_back(stream);
+    if (stream.is_promised()) --pushes_;
     if (--live_ == 0) idle_at_ = context_.worker.now();
     flush_later();
 }
