@@ -7,7 +7,7 @@
     packages_deps=(build-essential cmake ninja-build perl dpkg-dev xz-utils patch binutils)
     packages_build=(build-essential ninja-build pkg-config python3 python3-venv
         libfmt-dev nlohmann-json3-dev)
-    packages_test=(libgtest-dev libgmock-dev curl wrk)
+    packages_test=(libgtest-dev libgmock-dev curl wrk nghttp2-client)
     packages_browser=(chromium) # tests that need one are skipped where it cannot be had
     packages_fuzz=(clang-19 libclang-rt-19-dev)
     packages_lint=(git shellcheck)

@@ -85,6 +85,8 @@ private:
     void open_tunnels();
     void pull();
     void flush_later() noexcept;
+    void note_output(std::uint64_t more) noexcept;
+    bool tell_crowd();
     void pause_or_resume() noexcept;
     ErrorKind respond(H2Stream& stream, const Answer& answer);
     void add_fields(bool plain, std::span<const http::Field> fields);
@@ -161,6 +163,8 @@ private:
     std::uint32_t pushes_ = 0; // of those, that were promised
     Phase phase_ = Phase::open;
     Leaving leaving_ = Leaving::no;
+    bool crowded_ = false; // too much waits in all streams together ...
+    bool crowd_changed_ = false; // ... and the exchanges do not know yet that it does, or no more
     bool opening_ = false; // a tunnel was opened, and has not been given what came before
     bool in_data_ = false; // the end of on_data() flushes
     bool pinged_ = false;  // a PING is under way

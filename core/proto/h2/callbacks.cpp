@@ -315,6 +315,7 @@ int Session::Callbacks::send_data(nghttp2_session*, nghttp2_frame*, const std::u
     Session& self = self_of(user);
     Stream& stream = *static_cast<Stream*>(source->ptr);
     const Chunk* front = stream.out.head();
+    const std::uint64_t before = stream.out.memory_size();
     if (size <= copied_max && front->kind != Chunk::Kind::file && front->size >= size) {
         char* out = self.party_.reserve(frame_head_size + size);
         std::memcpy(out, head, frame_head_size);
@@ -327,6 +328,7 @@ int Session::Callbacks::send_data(nghttp2_session*, nghttp2_frame*, const std::u
         piece.append(stream.out.take(size));
         self.party_.write(std::move(piece));
     }
+    self.waiting_bytes_ -= before - stream.out.memory_size();
     stream.moved_at = self.now_;
     if (!stream.moved && !stream.out_ended) {
         stream.moved = true;

@@ -178,6 +178,14 @@ public:
     /// All is said: nothing is to be read or written any more.
     bool over() const noexcept;
     bool has_output() const noexcept;
+    /// Bytes in memory that wait in `out` of all streams. Whoever puts some there, or drops some,
+    /// says so.
+    std::uint64_t waiting_bytes() const noexcept { return waiting_bytes_; }
+    void put_waiting(std::uint64_t n) noexcept { waiting_bytes_ += n; }
+    void drop_output(Stream& stream) noexcept {
+        waiting_bytes_ -= stream.out.memory_size();
+        stream.out.clear();
+    }
     /// Frames that wait, without DATA.
     std::size_t queued_frames() const noexcept;
     /// The peer's preface and SETTINGS have come.
@@ -233,6 +241,7 @@ private:
     FrameScan scan_{preface.size()};
     Code error_ = Code::internal_error; // what was found out of order
     Window window_{65'535};
+    std::uint64_t waiting_bytes_ = 0;
     Instant now_;
     Instant shaken_at_;                      // when our SETTINGS went
     Duration round_trip_ = Duration::zero(); // zero: not known

@@ -331,6 +331,20 @@ TEST_F(H2Push, AConnectionMayBeLostMeanwhile) {
     EXPECT_EQ(house.record(1).end, ErrorKind::reset);
 }
 
+TEST_F(H2Push, AClientThatEndsItsSideGetsWhatItAskedFor) {
+    then = [](Exchange&, Record&) {};
+    H2Peer peer(house);
+    peer.send(h2::request(1, h2::get("/")));
+    ASSERT_TRUE(house.until([&] { return house.requests() == 2; }, 1s));
+    peer.raw().shutdown_write();
+    ASSERT_TRUE(peer.ends(2));
+    EXPECT_EQ(peer.answer(2).reset, cancel);
+    EXPECT_EQ(house.record(1).end, ErrorKind::reset);
+    Script::answer(*house.record(0).exchange, house.record(0));
+    ASSERT_TRUE(peer.ends(1));
+    EXPECT_EQ(peer.answer(1).body, "/|");
+}
+
 TEST_F(H2Push, WhoTakesNoStreamIsNotWaitedForForEver) {
     Exchange* held = nullptr;
     then = [&](Exchange& exchange, Record& record) {
