@@ -1,6 +1,7 @@
-// Calls that send: respond, send, send_file, upgrade, finish.
+// Calls that send: respond, send, send_file, upgrade, push, finish.
 #include <algorithm>
 #include <optional>
+#include <string>
 
 #include "capi/src/exchange.hpp"
 #include "capi/src/sending.hpp"
@@ -174,6 +175,23 @@ hc_status respond_away(const Away& away, const Answer& answer, const Terms& term
     });
 }
 
+hc_status push_away(const Away& away, const link::Promise& promise) {
+    const Exchange& exchange = away.exchange();
+    if (has(exchange, Bit::closed)) return HC_E_CLOSED;
+    const ErrorKind bad = link::examine(promise, exchange.context().limits);
+    if (bad != ErrorKind::ok) return status_of(bad);
+    if (exchange.head_settled() && exchange.head().version < http::Version::http_2) {
+        return HC_E_UNSUPPORTED;
+    }
+    if (has(exchange, Bit::finished)) return HC_E_STATE;
+    return away.post([method = promise.method, path = std::string(promise.path),
+                      fields = KeptFields(promise.fields)](Exchange& there) {
+        // A hint that cannot be given is no reason to end the exchange.
+        there.promise({method, path, fields.fields()});
+        return ErrorKind::ok;
+    });
+}
+
 /// `chain` makes the bytes into a chain, once it is sure that they are taken.
 template <class MakeChain>
 hc_status send_away(const Away& away, std::uint64_t size, std::uint32_t flags, MakeChain&& chain) {
@@ -311,6 +329,20 @@ hc_status hc_upgrade(hc_exchange exchange, int32_t status, const hc_header* head
                     return there.upgrade(status, kept.fields());
                 });
             });
+    });
+}
+
+hc_status hc_push(hc_exchange exchange, int32_t method, const char* path, size_t n,
+                  const hc_header* headers, size_t nheaders) {
+    return barrier([&]() -> hc_status {
+        const bool known = method == HC_METHOD_GET || method == HC_METHOD_HEAD;
+        if (!known || path == nullptr || !are_given(headers, nheaders)) return HC_E_INVALID;
+        const auto which = static_cast<hc::http::Method>(method);
+        const auto fields = fields_of(headers, nheaders);
+        return on_exchange(
+            exchange,
+            [&](Exchange& here) { return status_of(here.promise({which, {path, n}, fields})); },
+            [&](const Away& away) { return push_away(away, {which, {path, n}, fields}); });
     });
 }
 

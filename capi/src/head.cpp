@@ -90,8 +90,9 @@ void HeadTable::build(const link::Exchange& exchange, const Ends& ends) {
     head_.nheaders = fields_.size();
     head_.route = exchange.route();
     head_.status = source.status;
-    head_.flags =
-        (source.has_query ? HC_HEADF_QUERY : 0) | (exchange.scheme() == "https" ? HC_HEADF_TLS : 0);
+    head_.flags = (source.has_query ? HC_HEADF_QUERY : 0) |
+                  (exchange.scheme() == "https" ? HC_HEADF_TLS : 0) |
+                  (source.promised ? HC_HEADF_PUSHED : 0);
     head_.method = str(source.text(source.method_name));
     head_.scheme = str(exchange.scheme());
     head_.authority = str(source.text(source.authority));

@@ -225,6 +225,8 @@ constexpr std::array table{
 
     HC_LIMIT(server.connection, "server", h2_streams_max, "count", 1, 100'000,
              "HTTP/2: streams of a connection at once; beyond: REFUSED_STREAM"),
+    HC_LIMIT(server.connection, "server", h2_pushes_max, "count", 0, 100'000,
+             "HTTP/2: promised answers of a connection at once; beyond: HC_E_LIMIT"),
     HC_LIMIT(server.connection, "server", h2_stream_window_bytes_max, "bytes", 65'535, 1 << 30,
              "HTTP/2: what a stream's receive window may grow to"),
     HC_LIMIT(server.connection, "server", h2_connection_window_bytes_max, "bytes", 65'535, 1 << 30,
@@ -232,6 +234,9 @@ constexpr std::array table{
     HC_LIMIT(
         server.connection, "server", h2_connection_buffer_bytes_max, "bytes", 4'096, 1 << 30,
         "HTTP/2: body bytes that handlers hold of a connection; beyond: its window stays shut"),
+    HC_LIMIT(server.connection, "server", h2_connection_output_bytes_max, "bytes", 4'096, 1 << 30,
+             "HTTP/2: output that waits in all streams of a connection; beyond: sends are refused "
+             "where any waits"),
     HC_LIMIT(server.connection, "server", h2_continuations_max, "count", 1, 65'536,
              "HTTP/2: CONTINUATION frames of one head; beyond: the connection ends"),
     HC_LIMIT(

@@ -87,6 +87,9 @@ struct ConnectionLimits {
     /// Streams of one connection at once; one that was reset counts until its exchange is released.
     /// REFUSED_STREAM, and GOAWAY(ENHANCE_YOUR_CALM) to a peer that goes on.
     std::uint32_t h2_streams_max = 128;
+    /// Promised answers (server push) of one connection at once, beside those streams; one counts
+    /// until its exchange is released. `limit`.
+    std::uint32_t h2_pushes_max = 32;
     /// What a stream's receive window may grow to; it begins with 64 KiB. The peer has to wait.
     std::uint32_t h2_stream_window_bytes_max = 4 * 1024 * 1024;
     /// The same of the connection's receive window.
@@ -94,6 +97,9 @@ struct ConnectionLimits {
     /// Body bytes that all exchanges of a connection hold for handlers that have not consumed them.
     /// The connection's window stays shut until there are fewer.
     std::uint32_t h2_connection_buffer_bytes_max = 4 * 1024 * 1024;
+    /// Bytes that wait to be sent in all streams of a connection together. A stream in which any wait
+    /// is then full: `send` answers AGAIN until there are half as many, or none in that stream.
+    std::uint32_t h2_connection_output_bytes_max = 4 * 1024 * 1024;
     /// CONTINUATION frames of one head. GOAWAY(ENHANCE_YOUR_CALM), close.
     std::uint32_t h2_continuations_max = 8;
     /// Frames that do no work (empty, unknown, refused, PING, SETTINGS, PRIORITY ...) that a peer

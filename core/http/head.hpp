@@ -58,6 +58,7 @@ struct HeadView {
     Span query;     // without the "?"; has_query tells "/a?" from "/a"
     Span protocol;  // of an extended CONNECT, or the Upgrade field's value
     bool has_query = false;
+    bool promised = false; // the client has not asked for it: the server has (server push)
     // responses
     Span reason;
 

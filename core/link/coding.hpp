@@ -48,6 +48,9 @@ public:
     ErrorKind drive_upgrade(Exchange&, int, std::span<const http::Field>) override {
         return ErrorKind::state;
     }
+    ErrorKind drive_promise(Exchange& exchange, const Promise& promise) override {
+        return driver_.drive_promise(exchange, promise);
+    }
     ErrorKind drive_send(Exchange& exchange, Chain* lent, std::string_view bytes) override;
     bool drive_suffices(const Exchange& exchange, std::uint64_t size) const noexcept override;
     ErrorKind drive_finish(Exchange& exchange, std::span<const http::Field> trailers) override;

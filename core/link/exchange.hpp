@@ -72,6 +72,17 @@ struct Answer {
     }
 };
 
+/// A request that the client has not made and is promised the answer to (RFC 9113, section 8.4).
+struct Promise {
+    http::Method method = http::Method::get; // or HEAD
+    std::string_view path;                   // with its query
+    std::span<const http::Field> fields;
+};
+
+/// What is wrong with it, whatever the connection: `invalid`, or `limit` when it is longer than
+/// requests may be. Any thread.
+ErrorKind examine(const Promise& promise, const ConnectionLimits& limits);
+
 /// Who handles an exchange. Calls never nest for one exchange and never come after on_closed.
 /// Inside any of them the user may call anything on the exchange, release() included.
 class ExchangeUser {
@@ -104,6 +115,9 @@ public:
     virtual ErrorKind drive_respond(Exchange&, const Answer& answer) = 0;
     virtual ErrorKind drive_interim(Exchange&, int status, std::span<const http::Field> fields) = 0;
     virtual ErrorKind drive_upgrade(Exchange&, int status, std::span<const http::Field> fields) = 0;
+    /// `unsupported` where there are no promises or the peer wants none; `state` where none is
+    /// possible any more; `limit` beyond what either side allows. It was examined.
+    virtual ErrorKind drive_promise(Exchange&, const Promise& promise) = 0;
     /// Exactly one of the two carries bytes. `limit` when it overruns an announced Content-Length.
     virtual ErrorKind drive_send(Exchange&, Chain* lent, std::string_view bytes) = 0;
     /// In a tunnel: has of `pieces` written at once what the kernel takes; see Transport.
@@ -192,6 +206,8 @@ public:
     }
     /// 100 to 199, not 101.
     ErrorKind interim(int status, std::span<const http::Field> fields);
+    /// Until the answer is finished. What is promised comes as an exchange of its own.
+    ErrorKind promise(const Promise& promise);
     /// 101 for an Upgrade, 2xx for CONNECT: raw bytes both ways from here on.
     ErrorKind upgrade(int status, std::span<const http::Field> fields);
     ErrorKind send(std::string_view bytes, SendFlags flags);

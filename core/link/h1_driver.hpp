@@ -62,6 +62,7 @@ private:
                             std::span<const http::Field> fields) override;
     ErrorKind drive_upgrade(Exchange& exchange, int status,
                             std::span<const http::Field> fields) override;
+    ErrorKind drive_promise(Exchange&, const Promise&) override { return ErrorKind::unsupported; }
     ErrorKind drive_send(Exchange& exchange, Chain* lent, std::string_view bytes) override;
     std::size_t drive_send_at_once(Exchange& exchange,
                                    std::span<const sys::ConstBuffer> pieces) noexcept override;

@@ -1,6 +1,8 @@
 // The sending half of H2Driver: what the exchanges ask of it, and how it gets on its way.
+#include <algorithm>
 #include <array>
 #include <optional>
+#include <utility>
 
 #include "core/base/short_text.hpp"
 #include "core/http/status.hpp"
@@ -58,8 +60,11 @@ void H2Driver::flush() {
         if (opening_) [[unlikely]]
             open_tunnels();
         pull();
-        if (session_->events().empty()) break;
-        act();
+        if (!session_->events().empty()) {
+            act();
+        } else if (!tell_crowd()) {
+            break;
+        }
     }
     if (phase_ == Phase::open) {
         settle_written();
@@ -68,6 +73,32 @@ void H2Driver::flush() {
         finish_if_over();
     }
     bury();
+}
+
+/// There is more in a stream's `out`.
+void H2Driver::note_output(std::uint64_t more) noexcept {
+    session_->put_waiting(more);
+    if (crowded_ || session_->waiting_bytes() < context_.limits.h2_connection_output_bytes_max) {
+        return;
+    }
+    crowded_ = crowd_changed_ = true;
+    flush_later();
+}
+
+/// Too much waits in all streams together, or that is over: other threads and those who wait for
+/// room are told. False when there is nothing to tell.
+bool H2Driver::tell_crowd() {
+    const std::uint64_t few = context_.limits.h2_connection_output_bytes_max / 2;
+    if (crowded_ && session_->waiting_bytes() <= few) {
+        crowded_ = false;
+        crowd_changed_ = true;
+    }
+    if (!std::exchange(crowd_changed_, false)) return false;
+    each_stream([this](H2Stream& stream) {
+        if (phase_ != Phase::open || stream.exchange_ == nullptr || stream.told_) return;
+        stream.exchange_->on_written();
+    });
+    return true;
 }
 
 /// At the end of the pass, unless the call under way ends with it.
@@ -148,6 +179,7 @@ ErrorKind H2Driver::respond(H2Stream& stream, const Answer& answer) {
     stream.body_suppressed_ = plan->body_suppressed;
     stream.length_known_ = plan->body != h1::BodyKind::chunked && !plan->body_suppressed;
     stream.body_left_ = length ? plan->content_length : 0;
+    if (stream.is_promised()) stream.moved_at = context_.worker.now(); // its head may have to wait
     const bool nothing = answer.flags.fin && (plan->body_suppressed || size == 0);
     if (!session_->submit_head(stream, nothing)) return ErrorKind::no_memory;
     stream.answered_ = answer.flags.fin;
@@ -174,9 +206,11 @@ void H2Driver::answer_simply(H2Stream& stream, int status, std::uint32_t retry_a
     session_->add("content-type", "text/plain; charset=utf-8");
     session_->add("content-length", {length.data(), static_cast<std::size_t>(end - length.data())});
     stream.answered_ = true;
+    stream.moved_at = context_.worker.now();
     if (session_->submit_head(stream, stream.head_request_) && !stream.head_request_) {
         stream.out.append(reason);
         stream.out.append("\n");
+        note_output(reason.size() + 1);
         stream.out_ended = true;
     }
     context_.counters.responses[static_cast<std::size_t>(status / 100)].add();
@@ -192,6 +226,9 @@ ErrorKind H2Driver::interim(H2Stream& stream, int status, std::span<const http::
     auto facts = h1::examine(fields);
     if (!facts) return facts.error().kind;
     if (status == 100) stream.continue_wanted_ = false;
+    // nghttp2 holds back the second head of a promised stream while as many streams are open as the
+    // peer allows, of which this would then be one.
+    if (stream.is_promised()) return ErrorKind::ok;
     const StatusText code = text_of(status);
     session_->begin_head(view(code));
     add_fields(facts->plain && !facts->has_content_length, fields);
@@ -264,13 +301,15 @@ void H2Stream::keep_output(Chain* lent, std::string_view bytes, bool last) {
     }
     if (length_known_) body_left_ -= size;
     if (!has_output()) moved_at = driver_.context_.worker.now();
+    const std::uint64_t before = out.memory_size();
     if (lent != nullptr) {
         out.append(std::move(*lent));
     } else if (last && size <= small_max && !has_output()) {
-        keep_small(bytes);
+        return keep_small(bytes);
     } else {
         out.append(bytes);
     }
+    driver_.note_output(out.memory_size() - before);
 }
 
 ErrorKind H2Stream::drive_send(Exchange&, Chain* lent, std::string_view bytes) {
@@ -324,7 +363,12 @@ void H2Stream::drive_body_room(Exchange& exchange) {
 void H2Stream::drive_released(Exchange&) { driver_.released(*this); }
 
 std::uint64_t H2Stream::drive_queued(const Exchange&) const noexcept {
-    return told_ ? 0 : out.memory_size() + small_size - small_taken;
+    if (told_) return 0;
+    const std::uint64_t own = out.memory_size() + small_size - small_taken;
+    // Where nothing waits something may always be added, so that every stream gets on.
+    if (!driver_.crowded_ || own == 0) [[likely]]
+        return own;
+    return std::max<std::uint64_t>(own, driver_.context_.limits.write_high_watermark_bytes);
 }
 
 } // namespace hc::link

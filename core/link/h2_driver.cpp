@@ -114,7 +114,7 @@ void H2Driver::begin_exchange(H2Stream& stream, h2::Head& head) {
     stream.head_request_ = method == http::Method::head;
     stream.request_read_ = head.ended;
     stream.input_at_ = context_.worker.now();
-    if (live_ > limits.h2_streams_max) {
+    if (!stream.is_promised() && live_ - pushes_ > limits.h2_streams_max) {
         session_->guard().count(h2::Glitch::refused, stream.input_at_, 5);
         session_->reset(stream, h2::Code::refused_stream);
         return;

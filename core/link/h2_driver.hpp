@@ -85,11 +85,14 @@ private:
     void open_tunnels();
     void pull();
     void flush_later() noexcept;
+    void note_output(std::uint64_t more) noexcept;
+    bool tell_crowd();
     void pause_or_resume() noexcept;
     ErrorKind respond(H2Stream& stream, const Answer& answer);
     void add_fields(bool plain, std::span<const http::Field> fields);
     ErrorKind interim(H2Stream& stream, int status, std::span<const http::Field> fields);
     ErrorKind upgrade(H2Stream& stream, int status, std::span<const http::Field> fields);
+    ErrorKind promise(const H2Stream& on, const Promise& promise);
     void end_answer(H2Stream& stream, std::span<const http::Field> trailers);
     void answer_simply(H2Stream& stream, int status, std::uint32_t retry_after_s);
     void refuse(H2Stream& stream, int status);
@@ -155,10 +158,13 @@ private:
     Instant head_at_;   // when the head under way began
     Instant idle_at_;   // when the last stream ended
     Instant leaving_at_;
-    Instant ping_at_;        // when the PING that is under way was sent
-    std::uint32_t live_ = 0; // streams that are open or have an exchange
+    Instant ping_at_;          // when the PING that is under way was sent
+    std::uint32_t live_ = 0;   // streams that are open or have an exchange
+    std::uint32_t pushes_ = 0; // of those, that were promised
     Phase phase_ = Phase::open;
     Leaving leaving_ = Leaving::no;
+    bool crowded_ = false; // too much waits in all streams together ...
+    bool crowd_changed_ = false; // ... and the exchanges do not know yet that it does, or no more
     bool opening_ = false; // a tunnel was opened, and has not been given what came before
     bool in_data_ = false; // the end of on_data() flushes
     bool pinged_ = false;  // a PING is under way

@@ -47,7 +47,7 @@ void H2Driver::lose(H2Stream& stream, ErrorKind why) {
     stream.early_.reset();
     account(stream);
     // What is to be sent in order still is.
-    if (!stream.out_ended || stream.reset_sent || stream.closed) stream.out.clear();
+    if (!stream.out_ended || stream.reset_sent || stream.closed) session_->drop_output(stream);
     exchange.fail(why); // the user may release it in here
     if (released) let_go(stream);
 }
@@ -119,6 +119,7 @@ void H2Driver::end_unwanted(H2Stream& stream) {
 }
 
 void H2Driver::stream_closed(H2Stream& stream, bool by_us) {
+    session_->drop_output(stream); // nothing of it can be sent any more
     const bool whole = stream.end_sent && (stream.request_read_ || stream.body_is_unwanted());
     if (!whole) {
         // What the peer did wrong nghttp2 has answered.
@@ -135,6 +136,7 @@ void H2Driver::retire_if_gone(H2Stream& stream) {
     stream.h2::StreamNode::unlink();
     stream.H2EndingNode::unlink();
     dead_.push_back(stream);
+    if (stream.is_promised()) --pushes_;
     if (--live_ == 0) idle_at_ = context_.worker.now();
     flush_later();
 }
@@ -217,7 +219,8 @@ void H2Driver::on_end() {
     if (phase_ == Phase::lingering && transport_->queued() == 0) return vanish(false);
     if (phase_ != Phase::open) return;
     each_stream([this](H2Stream& stream) {
-        if (stream.closed || (stream.remote_ended && !context_.half_close_is_gone)) return;
+        const bool asked_for = stream.remote_ended && !stream.is_promised();
+        if (stream.closed || (asked_for && !context_.half_close_is_gone)) return;
         session_->reset(stream, h2::Code::cancel);
         lose(stream, ErrorKind::reset);
     });

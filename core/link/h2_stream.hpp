@@ -35,6 +35,7 @@ private:
                             std::span<const http::Field> fields) override;
     ErrorKind drive_upgrade(Exchange& exchange, int status,
                             std::span<const http::Field> fields) override;
+    ErrorKind drive_promise(Exchange& exchange, const Promise& promise) override;
     ErrorKind drive_send(Exchange& exchange, Chain* lent, std::string_view bytes) override;
     ErrorKind drive_finish(Exchange& exchange, std::span<const http::Field> fields) override;
     bool drive_suffices(const Exchange& exchange, std::uint64_t size) const noexcept override;

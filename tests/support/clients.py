@@ -143,14 +143,17 @@ class Http2:
     name = "h2"
     version = 20
 
-    def __init__(self, address, tls, buffer=None, window=None, context=None):
+    def __init__(self, address, tls, buffer=None, window=None, context=None, settings=None):
         self.socket = connect(address, tls, "h2", buffer, context)
         config = h2.config.H2Configuration(client_side=True, header_encoding="utf-8")
         self.machine = h2.connection.H2Connection(config)
         if window is not None:
             self.machine.local_settings[h2.settings.SettingCodes.INITIAL_WINDOW_SIZE] = window
+        if settings:
+            self.machine.local_settings = h2.settings.Settings(initial_values=settings)
         self.machine.initiate_connection()
         self.events = {}
+        self.promises = []
         self.window_changed = False
         self.gone = None
         self._flush()
@@ -195,6 +198,9 @@ class Http2:
         for event in events:
             if isinstance(event, (h2.events.WindowUpdated, h2.events.RemoteSettingsChanged)):
                 self.window_changed = True
+            if isinstance(event, h2.events.PushedStreamReceived):
+                self.events[event.pushed_stream_id] = []
+                self.promises.append(event)
             stream = getattr(event, "stream_id", None)
             if stream in self.events:
                 self.events[stream].append(event)

@@ -19,6 +19,7 @@ enum Type : std::uint8_t {
     priority = 2,
     rst_stream = 3,
     settings = 4,
+    push_promise = 5,
     ping = 6,
     goaway = 7,
     window_update = 8,
@@ -114,7 +115,8 @@ public:
     }
 
     std::map<std::int32_t, Answer> streams;
-    std::string order;                                           // of DATA frames: "1 3 3 1 "
+    std::map<std::int32_t, std::string> promises; // promised stream: "1 :method: GET\n..."
+    std::string order;                            // of DATA frames: "1 3 3 1 "
     std::vector<std::pair<std::int32_t, std::uint32_t>> goaways; // last stream, code
     std::map<std::int32_t, std::uint64_t> windows;               // given by WINDOW_UPDATE
     std::map<std::uint16_t, std::uint32_t> settings_got;
@@ -131,10 +133,18 @@ private:
             if ((flags & end_stream) != 0) streams[id].ended = true;
             break;
         case headers:
+        case push_promise:
         case continuation:
-            block_ += payload;
+            block_ += type == push_promise ? payload.substr(4) : payload;
             if (type == headers) ends_ = (flags & end_stream) != 0;
-            if ((flags & end_headers) != 0) head(streams[id]);
+            if (type == push_promise) promised_ = static_cast<std::int32_t>(number(payload, 0, 4));
+            if ((flags & end_headers) == 0) break;
+            if (promised_ != 0) {
+                promises[promised_] = std::to_string(id) + " " + fields().second;
+                promised_ = 0;
+            } else {
+                head(streams[id]);
+            }
             break;
         case rst_stream: streams[id].reset = number(payload, 0, 4); break;
         case settings:
@@ -154,7 +164,8 @@ private:
         }
     }
 
-    void head(Answer& answer) {
+    /// The status and the other fields of the block.
+    std::pair<int, std::string> fields() {
         std::string fields;
         int status = 0;
         const auto* at = reinterpret_cast<const std::uint8_t*>(block_.data());
@@ -178,6 +189,11 @@ private:
             }
         }
         block_.clear();
+        return {status, fields};
+    }
+
+    void head(Answer& answer) {
+        const auto [status, fields] = this->fields();
         if (status >= 100 && status < 200) {
             answer.interim.push_back(status);
         } else if (status != 0) {
@@ -192,6 +208,7 @@ private:
     nghttp2_hd_inflater* inflater_ = nullptr;
     std::string input_;
     std::string block_;
+    std::int32_t promised_ = 0; // by the block under way
     bool ends_ = false;
 };
 

@@ -380,6 +380,7 @@ typedef struct hc_head {
 #define HC_HEADF_QUERY 0x1u       /* the target had a "?" */
 #define HC_HEADF_TLS 0x2u         /* the connection is encrypted */
 #define HC_HEADF_TLS_RESUMED 0x4u /* an earlier session of TLS was taken up */
+#define HC_HEADF_PUSHED 0x8u      /* not asked for by the client, but promised by hc_push */
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
@@ -867,6 +868,21 @@ HC_API hc_status hc_send_sse(hc_exchange exchange, const char* event, const char
  * HC_E_INVALID (status, fields), HC_E_STATE (the request asks for none; answered already). */
 HC_API hc_status hc_upgrade(hc_exchange exchange, int32_t status, const hc_header* headers,
                             size_t nheaders);
+
+/* Promises the client the answer to a request that it has not made, a part of the page it is given,
+ * say (server push; RFC 9113, section 8.4). The request has scheme and authority of the exchange's
+ * own and comes as an exchange of its own (HC_HEADF_PUSHED), unless the client leaves before; the
+ * client may reset it. Call it before what refers to the path is sent.
+ *   method   HC_METHOD_GET or HC_METHOD_HEAD
+ *   path, n  with its query: "/style.css?v=2"
+ *   headers  nheaders fields of the request, none of the connection's or of a body's, not Host
+ * Errors: HC_E_UNSUPPORTED (not HTTP/2, or the client wants none, as most do), HC_E_STATE (the answer
+ * has ended, the exchange is a tunnel or pushed itself, the connection is about to end), HC_E_LIMIT
+ * ("limits.h2_pushes_max", fewer that the client allows at once, or a request too long), all of
+ * which are no more than a hint that was not given. On another thread than the worker it is HC_OK
+ * when only the worker can tell them, and nothing is promised. HC_E_INVALID: method, path, a field. */
+HC_API hc_status hc_push(hc_exchange exchange, int32_t method, const char* path, size_t n,
+                         const hc_header* headers, size_t nheaders);
 
 /* ---- WebSocket (RFC 6455; RFC 7692)
  *

@@ -214,11 +214,18 @@ int Session::Callbacks::frame_sent(nghttp2_session* session, const nghttp2_frame
                                    void* user) {
     Session& self = self_of(user);
     if (frame->hd.type > NGHTTP2_HEADERS) { // neither DATA nor HEADERS
+        if (frame->hd.type == NGHTTP2_PUSH_PROMISE) {
+            promise_sent(session, self, frame->push_promise);
+        }
         const bool error = frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != 0;
         self.failed_ = self.failed_ || error;
         return 0;
     }
-    if (frame->hd.type == NGHTTP2_DATA) self.note_sent(1);
+    if (frame->hd.type == NGHTTP2_DATA) {
+        self.note_sent(1);
+    } else if (frame->hd.stream_id % 2 == 0) {
+        if (Stream* stream = stream_of(session, frame->hd.stream_id)) stream->head_waits = false;
+    }
     if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
     if (Stream* stream = stream_of(session, frame->hd.stream_id)) {
         stream->end_sent = true;
@@ -228,8 +235,31 @@ int Session::Callbacks::frame_sent(nghttp2_session* session, const nghttp2_frame
     return 0;
 }
 
+/// From here on the promised request is one as the peer's own are.
+void Session::Callbacks::promise_sent(nghttp2_session* session, Session& self,
+                                      const nghttp2_push_promise& promise) {
+    Stream* stream = stream_of(session, promise.promised_stream_id);
+    if (stream == nullptr) return;
+    ++self.promises_;
+    Heads& heads = self.scratch_.heads;
+    heads.begin(Heads::Kind::request, self.limits_);
+    for (std::size_t i = 0; i < promise.nvlen; ++i) {
+        const nghttp2_nv& field = promise.nva[i];
+        heads.add(text(field.name, field.namelen), text(field.value, field.valuelen));
+    }
+    const std::uint32_t number = heads.finish(true);
+    heads.at(number).view.promised = true;
+    self.record({.kind = Event::Kind::head, .number = number, .stream = stream});
+}
+
 int Session::Callbacks::frame_not_sent(nghttp2_session* session, const nghttp2_frame* frame,
                                        int error, void*) {
+    if (frame->hd.type == NGHTTP2_PUSH_PROMISE) {
+        // Its stream is closed next, without a word to the peer, which never knew of it.
+        Stream* stream = stream_of(session, frame->push_promise.promised_stream_id);
+        if (stream != nullptr) stream->reset_sent = true;
+        return 0;
+    }
     const bool gone = error == NGHTTP2_ERR_STREAM_CLOSED || error == NGHTTP2_ERR_STREAM_CLOSING;
     if (frame->hd.type == NGHTTP2_HEADERS && !gone) {
         nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, frame->hd.stream_id,
@@ -285,6 +315,7 @@ int Session::Callbacks::send_data(nghttp2_session*, nghttp2_frame*, const std::u
     Session& self = self_of(user);
     Stream& stream = *static_cast<Stream*>(source->ptr);
     const Chunk* front = stream.out.head();
+    const std::uint64_t before = stream.out.memory_size();
     if (size <= copied_max && front->kind != Chunk::Kind::file && front->size >= size) {
         char* out = self.party_.reserve(frame_head_size + size);
         std::memcpy(out, head, frame_head_size);
@@ -297,6 +328,7 @@ int Session::Callbacks::send_data(nghttp2_session*, nghttp2_frame*, const std::u
         piece.append(stream.out.take(size));
         self.party_.write(std::move(piece));
     }
+    self.waiting_bytes_ -= before - stream.out.memory_size();
     stream.moved_at = self.now_;
     if (!stream.moved && !stream.out_ended) {
         stream.moved = true;

@@ -42,6 +42,8 @@ private:
         return self.guard_.spent() ? NGHTTP2_ERR_CALLBACK_FAILURE : 0;
     }
     static void headers_received(Session& self, const nghttp2_frame& frame);
+    static void promise_sent(nghttp2_session* session, Session& self,
+                             const nghttp2_push_promise& promise);
     static void send_trailers(nghttp2_session* session, Stream& stream);
 };
 

@@ -20,8 +20,6 @@ static_assert(offsetof(Pair, flags) == offsetof(nghttp2_nv, flags));
 
 namespace {
 
-/// A round trip is taken for no shorter: clocks are read once a pass.
-constexpr Duration round_trip_min = std::chrono::milliseconds(1);
 /// Our heads may be as long as a program likes; it is bounded by what a program has in memory.
 constexpr std::size_t head_block_max = 1 << 20;
 /// nghttp2's own counting of the same things, by a clock of its own, must never be first.
@@ -98,7 +96,10 @@ bool Session::receive(std::string_view slice, Instant now) {
     }
     const auto taken = nghttp2_session_mem_recv2(
         session_, reinterpret_cast<const std::uint8_t*>(slice.data()), slice.size());
-    if (scratch_.heads.open()) kept_ = scratch_.heads.keep();
+    if (scratch_.heads.open()) {
+        kept_ = scratch_.heads.keep();
+        scratch_.heads.drop(); // the memory is that of other sessions, too
+    }
     if (guard_.spent()) {
         fail_with(Code::enhance_your_calm);
     } else if (taken < 0) {
@@ -161,7 +162,11 @@ bool Session::look_at(const FrameHead& frame) noexcept {
         break;
     case NGHTTP2_RST_STREAM:
         reset_ = frame.stream;
-        count(Glitch::reset_by_peer);
+        if (frame.stream % 2 == 0 && promises_ > 0) {
+            --promises_; // nobody has to take what was not asked for
+        } else {
+            count(Glitch::reset_by_peer);
+        }
         break;
     case NGHTTP2_PRIORITY:
         if (frame.stream == 0 || depends_on_itself(frame)) {
@@ -188,7 +193,9 @@ bool Session::is_behind_reset(const FrameHead& frame) noexcept {
 
 /// What nghttp2 would pass over: frames for streams that the peer has ended itself.
 bool Session::is_in_order(const FrameHead& frame) noexcept {
-    if (frame.stream > past_.last() || frame.stream % 2 == 0 ||
+    if (frame.stream % 2 == 0) [[unlikely]]
+        return is_not_ours(frame);
+    if (frame.stream > past_.last() ||
         nghttp2_session_find_stream(session_, frame.stream) != nullptr) {
         return true;
     }
@@ -200,6 +207,16 @@ bool Session::is_in_order(const FrameHead& frame) noexcept {
     case Past::End::never_begun: error_ = Code::protocol_error; return false;
     }
     return true;
+}
+
+/// A client sends no DATA on a stream that was promised, also when that is gone.
+bool Session::is_not_ours(const FrameHead& frame) noexcept {
+    const bool gone =
+        frame.stream != 0 && nghttp2_session_find_stream(session_, frame.stream) == nullptr &&
+        static_cast<std::uint32_t>(frame.stream) < nghttp2_session_get_next_stream_id(session_);
+    if (frame.type != NGHTTP2_DATA || !gone) return true; // nghttp2 judges the rest
+    error_ = Code::stream_closed;
+    return false;
 }
 
 void Session::fail_with(Code code) noexcept {
@@ -284,6 +301,7 @@ bool Session::submit_head(Stream& stream, bool end) {
     provider.source.ptr = &stream;
     provider.read_callback = &Callbacks::read;
     stream.submitted = true;
+    stream.head_waits = stream.is_promised();
     if (end) stream.out_ended = true;
     std::vector<Pair>& pairs = scratch_.pairs_;
     return nghttp2_submit_response2(session_, stream.id, as_nghttp2(pairs.data()), pairs.size(),
@@ -294,6 +312,32 @@ bool Session::submit_interim(Stream& stream) {
     std::vector<Pair>& pairs = scratch_.pairs_;
     return nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, stream.id, nullptr,
                                   as_nghttp2(pairs.data()), pairs.size(), nullptr) == 0;
+}
+
+void Session::begin_promise(std::string_view method, std::string_view scheme,
+                            std::string_view authority, std::string_view path) {
+    scratch_.pairs_.clear();
+    add(":method", method);
+    add(":scheme", scheme);
+    add(":authority", authority);
+    add(":path", path);
+}
+
+Stream* Session::submit_promise(const Stream& on) {
+    std::vector<Pair>& pairs = scratch_.pairs_;
+    const std::int32_t id = nghttp2_submit_push_promise(
+        session_, NGHTTP2_FLAG_NONE, on.id, as_nghttp2(pairs.data()), pairs.size(), nullptr);
+    if (id < 0) return nullptr;
+    Stream* stream = party_.make_stream();
+    if (stream == nullptr) {
+        nghttp2_submit_rst_stream(session_, NGHTTP2_FLAG_NONE, id, NGHTTP2_INTERNAL_ERROR);
+        return nullptr;
+    }
+    stream->id = id;
+    stream->remote_ended = true;
+    streams_.push_back(*stream);
+    nghttp2_session_set_stream_user_data(session_, id, stream);
+    return stream;
 }
 
 void Session::resume(Stream& stream) noexcept {
@@ -336,7 +380,18 @@ std::size_t Session::queued_frames() const noexcept {
     return nghttp2_session_get_outbound_queue_size(session_);
 }
 
+bool Session::may_promise() const noexcept {
+    return introduced_ &&
+           nghttp2_session_get_remote_settings(session_, NGHTTP2_SETTINGS_ENABLE_PUSH) != 0;
+}
+
+std::uint32_t Session::peer_streams_max() const noexcept {
+    return nghttp2_session_get_remote_settings(session_, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+}
+
 bool Session::is_stalled(const Stream& stream) const noexcept {
+    if (stream.head_waits) [[unlikely]]
+        return true;
     return stream.submitted && stream.has_output() &&
            (nghttp2_session_get_stream_remote_window_size(session_, stream.id) <= 0 ||
             nghttp2_session_get_remote_window_size(session_) <= 0);

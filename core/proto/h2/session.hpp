@@ -62,7 +62,7 @@ std::string_view library_version() noexcept;
 
 struct Event {
     enum class Kind : std::uint8_t {
-        head,     // a request: `number` in Heads
+        head,     // a request: `number` in Heads; on a promised stream its promise has left
         trailers, // `number` in Heads; `end` follows
         data,     // body bytes
         end,      // the peer has ended its side
@@ -108,7 +108,8 @@ private:
 /// Where a session gets its streams from and where its bytes go.
 class Party {
 public:
-    /// A stream that the peer begins; nullptr when there is no memory. Only `id` is set behind it.
+    /// A stream that the peer begins, or one that is promised; nullptr when there is no memory. Only
+    /// `id` is set behind it.
     virtual Stream* make_stream() noexcept = 0;
     /// Room for `n` bytes of output in one piece, to be written and committed at once.
     virtual char* reserve(std::size_t n) = 0;
@@ -152,6 +153,13 @@ public:
     bool submit_head(Stream& stream, bool end);
     /// An interim head.
     bool submit_interim(Stream& stream);
+    /// The head of a request to be promised: begun with this, then as any other.
+    void begin_promise(std::string_view method, std::string_view scheme, std::string_view authority,
+                       std::string_view path);
+    /// Promises the answer to it on a stream of the peer's (RFC 9113, section 8.4), before whatever
+    /// is submitted for that from here on. A `head` on the new stream follows when the promise has
+    /// left, a `closed` alone when it never will. nullptr: `on` is closed, or there is no memory.
+    Stream* submit_promise(const Stream& on);
     /// There is more in `out`, or it has ended.
     void resume(Stream& stream) noexcept;
     void reset(Stream& stream, Code code) noexcept {
@@ -170,6 +178,14 @@ public:
     /// All is said: nothing is to be read or written any more.
     bool over() const noexcept;
     bool has_output() const noexcept;
+    /// Bytes in memory that wait in `out` of all streams. Whoever puts some there, or drops some,
+    /// says so.
+    std::uint64_t waiting_bytes() const noexcept { return waiting_bytes_; }
+    void put_waiting(std::uint64_t n) noexcept { waiting_bytes_ += n; }
+    void drop_output(Stream& stream) noexcept {
+        waiting_bytes_ -= stream.out.memory_size();
+        stream.out.clear();
+    }
     /// Frames that wait, without DATA.
     std::size_t queued_frames() const noexcept;
     /// The peer's preface and SETTINGS have come.
@@ -181,8 +197,15 @@ public:
     bool calmed() const noexcept { return guard_.spent(); }
     Guard& guard() noexcept { return guard_; }
     IntrusiveList<Stream, StreamNode>& streams() noexcept { return streams_; }
-    /// Whether the peer's window lets any byte of the stream go.
+    /// The peer lets nothing of what waits in the stream go: by its windows or, when it was promised
+    /// and not begun, by the number of streams that may be open.
     bool is_stalled(const Stream& stream) const noexcept;
+    /// The peer's SETTINGS have come and allow promises.
+    bool may_promise() const noexcept;
+    /// How many streams of ours the peer lets be open at once.
+    std::uint32_t peer_streams_max() const noexcept;
+    /// The peer begins no more streams, and takes none.
+    bool peer_is_leaving() const noexcept { return goaway_seen_; }
 
 private:
     struct Callbacks; // nghttp2's, in callbacks.cpp
@@ -194,6 +217,7 @@ private:
     void fail_with(Code code) noexcept;
     bool look_at(const FrameHead& frame) noexcept;
     bool is_in_order(const FrameHead& frame) noexcept;
+    bool is_not_ours(const FrameHead& frame) noexcept;
     bool is_behind_reset(const FrameHead& frame) noexcept;
     void record(Event event) { scratch_.events_.push_back(event); }
     void count(Glitch what, std::uint32_t weight = 1) noexcept { guard_.count(what, now_, weight); }
@@ -201,6 +225,7 @@ private:
     void note_sent(std::uint32_t frames) noexcept;
     void drop_head() noexcept {
         in_head_ = nullptr;
+        kept_.reset();
         if (scratch_.heads.open()) scratch_.heads.drop();
     }
 
@@ -216,10 +241,12 @@ private:
     FrameScan scan_{preface.size()};
     Code error_ = Code::internal_error; // what was found out of order
     Window window_{65'535};
+    std::uint64_t waiting_bytes_ = 0;
     Instant now_;
     Instant shaken_at_;                      // when our SETTINGS went
     Duration round_trip_ = Duration::zero(); // zero: not known
     std::int32_t window_updates_ = 0;        // that what was sent gives reason for
+    std::uint32_t promises_ = 0;             // that the peer may yet refuse by a reset
     bool in_pull_ = false;
     std::int32_t reset_ = 0;     // the stream that the peer has reset last
     std::int32_t overflown_ = 0; // the stream whose window the peer has made too large

@@ -60,6 +60,7 @@ public:
     bool waiting = false;      // nghttp2 was told that there is nothing to send
     bool submitted = false;    // the final head was
     bool moved = false;        // bytes left `out` since the driver was told
+    bool head_waits = false;   // promised: the final head was submitted, and has not left
     std::uint16_t small_size = 0;
     std::uint16_t small_taken = 0;
     Window window{65'535};
@@ -68,6 +69,8 @@ public:
     std::unique_ptr<Trailers> trailers;
     std::array<char, small_max> small;
 
+    /// Begun by a promise of ours, not by the peer (RFC 9113, section 5.1.1).
+    bool is_promised() const noexcept { return id % 2 == 0; }
     bool has_output() const noexcept { return !out.empty() || small_size > small_taken; }
     std::uint64_t output_size() const noexcept { return out.size() + small_size - small_taken; }
     void keep_small(std::string_view bytes) noexcept {

@@ -156,11 +156,13 @@ static void answer_facts(hc_exchange exchange, const hc_head* head) {
 
 static void answer_state(hc_exchange exchange) {
     char text[256];
+    int open = 0;
+    for (const struct stream* stream = streams; stream != NULL; stream = stream->next) ++open;
     snprintf(text, sizeof text,
              "{\"accepted\": %llu, \"writables\": %llu, \"stalled\": %llu, "
-             "\"begun\": %d, \"ends\": %d, \"last_end\": %d}",
+             "\"open\": %d, \"begun\": %d, \"ends\": %d, \"last_end\": %d}",
              (unsigned long long)accepted, (unsigned long long)writables,
-             (unsigned long long)stalled_bytes, begun, ends, (int)last_end);
+             (unsigned long long)stalled_bytes, open, begun, ends, (int)last_end);
     answer(exchange, 200, text);
 }
 
@@ -177,6 +179,21 @@ static void answer_short(hc_exchange exchange) {
     hc_respond(exchange, 200, &length, 1, "0123456789", 10, 0, 0);
     hc_finish(exchange, NULL, 0);
     hc_release(exchange);
+}
+
+/* As many promises as asked for; the answer says what became of each. */
+static void answer_push(hc_exchange exchange, const hc_head* head) {
+    const hc_header accept = field("accept", "*/*");
+    char text[1024] = "", path[64];
+    size_t n = 0;
+    if ((head->flags & HC_HEADF_PUSHED) != 0) abort(); /* none of the paths above is this one */
+    for (uint64_t left = parameter(head); left > 0 && n + 8 < sizeof text; --left) {
+        const int size = snprintf(path, sizeof path, "/bytes/1000000?%d", (int)left);
+        const hc_status status =
+            hc_push(exchange, HC_METHOD_GET, path, (size_t)size, &accept, 1);
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s%d", n > 0 ? " " : "", (int)status);
+    }
+    answer(exchange, 200, text);
 }
 
 static void begin_bytes(hc_exchange exchange, const hc_head* head, int ended) {
@@ -223,6 +240,7 @@ static void on_request(const hc_event* event) {
     case 14: answer_facts(event->obj, head); break;
     case 15: answer_state(event->obj); break;
     case 16: hc_release(event->obj); break; /* nobody answers */
+    case 17: answer_push(event->obj, head); break;
     default: begin_stream(event->obj, event->n, ended); break;
     }
 }
@@ -263,6 +281,7 @@ static const struct {
     {"/trailers", 5}, {"/count", 6},  {"/stall", 7},     {"/resume", 8},
     {"/wait", 9},     {"/abort", 10}, {"/short", 11},    {"/status/{n}", 12},
     {"/early", 13},   {"/facts", 14}, {"/state", 15},    {"/nobody", 16},
+    {"/push/{n}", 17},
 };
 
 static hc_status start(int argc, char** argv, hc_runtime** runtime, hc_server** server,

@@ -229,5 +229,73 @@ TEST_F(SessionTest, EveryCutOfTheInputGivesTheSameEvents) {
     }
 }
 
+TEST_F(SessionTest, APromiseBecomesARequestWhenItHasLeft) {
+    EXPECT_FALSE(session_->may_promise()) << "the peer has said nothing yet";
+    receive(made::hello + made::request(1, made::get("/")));
+    EXPECT_TRUE(session_->may_promise());
+    session_->clear_events();
+    session_->begin_promise("GET", "http", "x", "/a?b");
+    session_->add("Accept", "*/*");
+    Stream* const promised = session_->submit_promise(stream(0));
+    ASSERT_EQ(promised, &stream(1));
+    EXPECT_EQ(promised->id, 2);
+    EXPECT_TRUE(promised->is_promised());
+    EXPECT_FALSE(stream(0).is_promised());
+    while (session_->pull(now_)) {}
+    ASSERT_EQ(session_->events().size(), 1U);
+    const Event event = session_->events()[0];
+    EXPECT_EQ(event.kind, Event::Kind::head);
+    EXPECT_EQ(event.stream, promised);
+    const Head& head = session_->head(event.number);
+    EXPECT_TRUE(head.ended);
+    EXPECT_TRUE(head.view.promised);
+    EXPECT_EQ(head.refusal.status, 0);
+    EXPECT_EQ(head.view.text(head.view.path), "/a");
+    EXPECT_EQ(head.view.text(head.view.query), "b");
+    EXPECT_EQ(head.view.find("accept"), "*/*");
+    session_->clear_events();
+    respond(*promised, "ok");
+    EXPECT_EQ(pull(), "c");
+    EXPECT_EQ(reader_.streams[2].body, "ok");
+    EXPECT_TRUE(promised->closed);
+}
+
+TEST_F(SessionTest, APromiseOnAStreamThatIsResetNeverLeaves) {
+    receive(made::hello + made::request(1, made::get("/")));
+    session_->clear_events();
+    session_->begin_promise("GET", "http", "x", "/a");
+    Stream* const promised = session_->submit_promise(stream(0));
+    ASSERT_NE(promised, nullptr);
+    session_->reset(stream(0), Code::cancel);
+    EXPECT_EQ(pull(), "cc") << "both are closed, and no request is made of it";
+    EXPECT_TRUE(reader_.promises.empty());
+    EXPECT_TRUE(promised->closed);
+    EXPECT_FALSE(session_->guard().any()) << "that was our own doing";
+    session_->begin_promise("GET", "http", "x", "/a");
+    EXPECT_EQ(session_->submit_promise(stream(0)), nullptr);
+}
+
+TEST_F(SessionTest, AHeadThatIsUnderWayIsNotAnotherSessions) {
+    const auto other = Session::server(limits_, scratch_, *this, now_);
+    ASSERT_TRUE(other->receive(made::hello, now_));
+    receive(made::hello + made::frame(made::headers, made::none, 1, made::plain(made::get("/"))));
+    EXPECT_TRUE(session_->in_head());
+    ASSERT_TRUE(other->receive(made::frame(made::ping, made::none, 0, "12345678"), now_));
+    EXPECT_FALSE(other->in_head());
+    EXPECT_EQ(receive(made::frame(made::continuation, made::end_headers, 1)), "h");
+    EXPECT_FALSE(session_->in_head());
+}
+
+TEST_F(SessionTest, ATrailersHeadOfAStreamThatWeHaveResetIsDropped) {
+    receive(made::hello + made::request(1, made::post("/"), made::none));
+    receive(made::frame(made::headers, made::end_stream, 1, made::plain({{"a", "b"}})));
+    EXPECT_TRUE(session_->in_head());
+    session_->reset(stream(0), Code::cancel);
+    EXPECT_EQ(pull(), "c");
+    EXPECT_FALSE(session_->in_head());
+    EXPECT_EQ(receive(made::frame(made::continuation, made::end_headers, 1)), "");
+    EXPECT_FALSE(session_->in_head());
+}
+
 } // namespace
 } // namespace hc::h2
