@@ -134,7 +134,7 @@ bool offers_protocol(const HeadView& head, std::string_view protocol) noexcept {
     return false;
 }
 
-// -- the client's side -----------------------------------------------------------------------------
+// -- the client's side ----------------------------------------------------------------------------
 
 std::array<char, 24> make_key(std::span<const std::uint8_t, 16> random) {
     std::array<char, 24> out{};

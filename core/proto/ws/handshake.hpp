@@ -38,7 +38,7 @@ std::array<char, 28> accept_value(std::string_view key);
 /// Whether it is the base64 of 16 bytes.
 bool is_key(std::string_view key) noexcept;
 
-// -- the client's side -----------------------------------------------------------------------------
+// -- the client's side ----------------------------------------------------------------------------
 
 /// A key out of 16 bytes that nobody can guess (RFC 6455, section 4.1, point 7).
 std::array<char, 24> make_key(std::span<const std::uint8_t, 16> random);

@@ -139,7 +139,7 @@ TEST(WsHandshake, OriginsAreListed) {
     EXPECT_TRUE(origin_is_listed(none.head(), "same"));
 }
 
-// -- the client's side -----------------------------------------------------------------------------
+// -- the client's side ----------------------------------------------------------------------------
 
 constexpr std::string_view sample_key = "dGhlIHNhbXBsZSBub25jZQ==";
 const std::string good_answer = "HTTP/1.1 101 Switching Protocols\r\n"
