@@ -60,6 +60,7 @@ public:
     bool waiting = false;      // nghttp2 was told that there is nothing to send
     bool submitted = false;    // the final head was
     bool moved = false;        // bytes left `out` since the driver was told
+    bool headed = false;       // client: the final head of the answer came
     bool head_waits = false;   // promised: the final head was submitted, and has not left
     std::uint16_t small_size = 0;
     std::uint16_t small_taken = 0;
@@ -69,7 +70,7 @@ public:
     std::unique_ptr<Trailers> trailers;
     std::array<char, small_max> small;
 
-    /// Begun by a promise of ours, not by the peer (RFC 9113, section 5.1.1).
+    /// Begun by a server's promise (RFC 9113, section 5.1.1).
     bool is_promised() const noexcept { return id % 2 == 0; }
     bool has_output() const noexcept { return !out.empty() || small_size > small_taken; }
     std::uint64_t output_size() const noexcept { return out.size() + small_size - small_taken; }
