@@ -46,7 +46,7 @@ private:
 };
 
 void answer(Session& session, Stream& stream) {
-    if (stream.closed || stream.reset_sent || stream.submitted) return;
+    if (stream.closed || stream.reset_sent || stream.headed) return;
     const std::string number = std::to_string(stream.id); // copied by submit_head, not before
     stream.keep_small("hello");
     stream.out_ended = true;

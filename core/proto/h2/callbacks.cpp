@@ -239,8 +239,6 @@ int Session::Callbacks::frame_sent(nghttp2_session* session, const nghttp2_frame
         self.note_sent(1);
     } else if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
         request_sent(self, frame->hd.stream_id);
-    } else if (frame->hd.stream_id % 2 == 0) {
-        if (Stream* stream = stream_of(session, frame->hd.stream_id)) stream->head_waits = false;
     }
     if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
     if (Stream* stream = stream_of(session, frame->hd.stream_id)) {

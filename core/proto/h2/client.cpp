@@ -34,7 +34,6 @@ Submitted Session::submit_request(Stream& stream, bool end) {
     if (id == NGHTTP2_ERR_STREAM_ID_NOT_AVAILABLE) return Submitted::leaving;
     if (id < 0) return Submitted::no_memory;
     stream.id = id;
-    stream.submitted = true;
     if (end) stream.out_ended = true;
     streams_.push_back(stream);
     ++requests_open_;

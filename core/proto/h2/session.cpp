@@ -319,8 +319,7 @@ bool Session::submit_head(Stream& stream, bool end) {
     nghttp2_data_provider2 provider{};
     provider.source.ptr = &stream;
     provider.read_callback = &Callbacks::read;
-    stream.submitted = true;
-    stream.head_waits = stream.is_promised();
+    stream.headed = true;
     if (end) stream.out_ended = true;
     std::vector<Pair>& pairs = scratch_.pairs_;
     return nghttp2_submit_response2(session_, stream.id, as_nghttp2(pairs.data()), pairs.size(),
@@ -409,11 +408,19 @@ std::uint32_t Session::peer_streams_max() const noexcept {
 }
 
 bool Session::is_stalled(const Stream& stream) const noexcept {
-    if (stream.head_waits) [[unlikely]]
+    if (!stream.headed && !is_client()) return false;
+    if (stream.is_promised() && is_reserved(stream)) [[unlikely]]
         return true;
-    return stream.submitted && stream.has_output() &&
+    return stream.has_output() &&
            (nghttp2_session_get_stream_remote_window_size(session_, stream.id) <= 0 ||
             nghttp2_session_get_remote_window_size(session_) <= 0);
+}
+
+/// The head of its answer has not left.
+bool Session::is_reserved(const Stream& stream) const noexcept {
+    nghttp2_stream* known = nghttp2_session_find_stream(session_, stream.id);
+    return known != nullptr &&
+           nghttp2_stream_get_state(known) == NGHTTP2_STREAM_STATE_RESERVED_LOCAL;
 }
 
 /// Whoever is sent DATA may well answer each frame with two WINDOW_UPDATEs.

@@ -134,8 +134,8 @@ private:
 /// Where a session gets its streams from and where its bytes go.
 class Party {
 public:
-    /// A stream that the peer begins, or one that is promised; nullptr when there is no memory. Only
-    /// `id` is set behind it.
+    /// A stream that a server's peer begins, or one that it promises; nullptr when there is no
+    /// memory. Only `id` is set behind it.
     virtual Stream* make_stream() noexcept = 0;
     /// Room for `n` bytes of output in one piece, to be written and committed at once.
     virtual char* reserve(std::size_t n) = 0;
@@ -188,9 +188,10 @@ public:
     /// A client's request, on a stream of its own making whose `id` is set by this. Unless `end`,
     /// the stream's `out` follows. The last there is of it is a `closed`, also when it never left.
     Submitted submit_request(Stream& stream, bool end);
-    /// A server promises the answer to a request on a stream of the peer's (RFC 9113, section 8.4), before whatever
-    /// is submitted for that from here on. A `head` on the new stream follows when the promise has
-    /// left, a `closed` alone when it never will. nullptr: `on` is closed, or there is no memory.
+    /// A server promises the answer to a request on a stream of the peer's (RFC 9113, section 8.4),
+    /// before whatever is submitted for that from here on. A `head` on the new stream follows when
+    /// the promise has left, a `closed` alone when it never will. nullptr: `on` is closed, or there
+    /// is no memory.
     Stream* submit_promise(const Stream& on);
     /// There is more in `out`, or it has ended.
     void resume(Stream& stream) noexcept;
@@ -229,8 +230,8 @@ public:
     bool calmed() const noexcept { return guard_.spent(); }
     Guard& guard() noexcept { return guard_; }
     IntrusiveList<Stream, StreamNode>& streams() noexcept { return streams_; }
-    /// The peer lets nothing of what waits in the stream go: by its windows or, when it was promised
-    /// and not begun, by the number of streams that may be open.
+    /// The peer lets nothing of what waits in the stream go: by its windows or, when it was
+    /// promised and not begun, by the number of streams that may be open.
     bool is_stalled(const Stream& stream) const noexcept;
     /// The peer's SETTINGS have come and allow promises.
     bool may_promise() const noexcept;
@@ -261,6 +262,7 @@ private:
     void fail_with(Code code) noexcept;
     bool look_at(const FrameHead& frame) noexcept;
     bool is_in_order(const FrameHead& frame) noexcept;
+    bool is_reserved(const Stream& stream) const noexcept;
     bool is_not_ours(const FrameHead& frame) noexcept;
     bool is_behind_reset(const FrameHead& frame) noexcept;
     void record(Event event) { scratch_.events_.push_back(event); }

@@ -58,10 +58,8 @@ public:
     bool out_ended = false;    // nothing more is put into `out`
     bool end_sent = false;     // END_STREAM was handed over
     bool waiting = false;      // nghttp2 was told that there is nothing to send
-    bool submitted = false;    // the final head was
+    bool headed = false;       // the final head was submitted or, to a client, has come
     bool moved = false;        // bytes left `out` since the driver was told
-    bool headed = false;       // client: the final head of the answer came
-    bool head_waits = false;   // promised: the final head was submitted, and has not left
     std::uint16_t small_size = 0;
     std::uint16_t small_taken = 0;
     Window window{65'535};

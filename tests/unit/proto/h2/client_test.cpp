@@ -363,7 +363,7 @@ TEST(H2Client, ARequestMayBeTakenBack) {
     EXPECT_FALSE(wire.client.session->guard().any());
 }
 
-// -- a server that does what it must not ------------------------------------------------------------
+// -- a server that does what it must not ---------------------------------------------------------
 
 const std::string greeting = made::frame(made::settings, made::none, 0);
 
