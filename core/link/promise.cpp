@@ -1,5 +1,6 @@
 // Promises (server push): what may be promised to a client, and when.
 #include "core/http/target.hpp"
+#include "core/link/context.hpp"
 #include "core/link/exchange.hpp"
 #include "core/proto/h1/writer.hpp"
 
