@@ -97,8 +97,8 @@ struct ConnectionLimits {
     /// Body bytes that all exchanges of a connection hold for handlers that have not consumed them.
     /// The connection's window stays shut until there are fewer.
     std::uint32_t h2_connection_buffer_bytes_max = 4 * 1024 * 1024;
-    /// Bytes that wait to be sent in all streams of a connection together. A stream in which any wait
-    /// is then full: `send` answers AGAIN until there are half as many, or none in that stream.
+    /// Bytes that wait to be sent in all streams of a connection together. A stream in which any
+    /// wait is then full: `send` answers AGAIN until there are half as many, or none in it.
     std::uint32_t h2_connection_output_bytes_max = 4 * 1024 * 1024;
     /// CONTINUATION frames of one head. GOAWAY(ENHANCE_YOUR_CALM), close.
     std::uint32_t h2_continuations_max = 8;

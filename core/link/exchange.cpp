@@ -387,13 +387,6 @@ ErrorKind Exchange::interim(int status, std::span<const http::Field> fields) {
     return driver_->drive_interim(*this, status, fields);
 }
 
-ErrorKind Exchange::promise(const Promise& promise) {
-    if (auto bad = before_send(); bad != ErrorKind::ok) return bad;
-    if (auto bad = examine(promise, context_.limits); bad != ErrorKind::ok) return bad;
-    if (answer_ == AnswerSide::finished || tunnel_) return ErrorKind::state;
-    return driver_->drive_promise(*this, promise);
-}
-
 ErrorKind Exchange::upgrade(int status, std::span<const http::Field> fields) {
     if (auto bad = before_send(); bad != ErrorKind::ok) return bad;
     if (answer_ != AnswerSide::none) return ErrorKind::state;

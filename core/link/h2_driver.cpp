@@ -99,7 +99,9 @@ void H2Driver::act_on(const h2::Event& event) {
         if (stream->exchange_ != nullptr) stream->exchange_->on_written();
         return;
     case Kind::closed: return stream_closed(*stream, event.by_us);
-    case Kind::shook: return;
+    case Kind::shook:
+    case Kind::interim:
+    case Kind::leaving: return; // the latter two are a client's
     case Kind::pong:
         pinged_ = false;
         if (leaving_ == Leaving::announced) stop_accepting();

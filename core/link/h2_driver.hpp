@@ -163,11 +163,11 @@ private:
     std::uint32_t pushes_ = 0; // of those, that were promised
     Phase phase_ = Phase::open;
     Leaving leaving_ = Leaving::no;
-    bool crowded_ = false; // too much waits in all streams together ...
+    bool crowded_ = false;       // too much waits in all streams together ...
     bool crowd_changed_ = false; // ... and the exchanges do not know yet that it does, or no more
-    bool opening_ = false; // a tunnel was opened, and has not been given what came before
-    bool in_data_ = false; // the end of on_data() flushes
-    bool pinged_ = false;  // a PING is under way
+    bool opening_ = false;       // a tunnel was opened, and has not been given what came before
+    bool in_data_ = false;       // the end of on_data() flushes
+    bool pinged_ = false;        // a PING is under way
     bool input_ended_ = false;
     const bool secure_;
 };

@@ -94,7 +94,7 @@ void H2Driver::give_up(H2Stream& stream) {
 
 /// The same at our side's wish: `status` when nothing was answered yet.
 void H2Driver::drop(H2Stream& stream, ErrorKind why, int status, std::uint32_t retry_after_s) {
-    const bool begun = stream.submitted;
+    const bool begun = stream.headed;
     lose(stream, why);
     if (begun || stream.closed) {
         session_->reset(stream, h2::Code::cancel);

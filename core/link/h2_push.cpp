@@ -19,8 +19,11 @@ ErrorKind H2Driver::promise(const H2Stream& on, const Promise& promise) {
         std::min(context_.limits.h2_pushes_max, session_->peer_streams_max());
     if (pushes_ >= most) return ErrorKind::limit;
     const http::HeadView& head = on.exchange_->head();
-    session_->begin_promise(http::method_text(promise.method), head.text(head.scheme),
-                            head.text(head.authority), promise.path);
+    session_->begin_request({.method = http::method_text(promise.method),
+                             .scheme = head.text(head.scheme),
+                             .authority = head.text(head.authority),
+                             .path = promise.path,
+                             .protocol = {}});
     for (const http::Field& field : promise.fields) session_->add(field.name(), field.value());
     if (session_->submit_promise(on) == nullptr) {
         return on.closed ? ErrorKind::closed : ErrorKind::no_memory;

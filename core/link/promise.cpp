@@ -1,5 +1,6 @@
-// What may be promised to a client.
+// Promises (server push): what may be promised to a client, and when.
 #include "core/http/target.hpp"
+#include "core/link/context.hpp"
 #include "core/link/exchange.hpp"
 #include "core/proto/h1/writer.hpp"
 
@@ -41,6 +42,13 @@ ErrorKind examine(const Promise& promise, const ConnectionLimits& limits) {
     const bool long_ =
         size > limits.header_bytes_max || promise.fields.size() > limits.header_count_max;
     return long_ ? ErrorKind::limit : ErrorKind::ok;
+}
+
+ErrorKind Exchange::promise(const Promise& promise) {
+    if (auto bad = before_send(); bad != ErrorKind::ok) return bad;
+    if (auto bad = examine(promise, context_.limits); bad != ErrorKind::ok) return bad;
+    if (answer_ == AnswerSide::finished || tunnel_) return ErrorKind::state;
+    return driver_->drive_promise(*this, promise);
 }
 
 } // namespace hc::link

@@ -8,10 +8,14 @@ namespace {
 
 std::string frame(char type, char flags, char stream, const std::string& payload) {
     const auto size = payload.size();
-    return std::string{static_cast<char>(size >> 16), static_cast<char>(size >> 8),
-                       static_cast<char>(size),       type,
-                       flags,                         0,
-                       0,                             0,
+    return std::string{static_cast<char>(size >> 16),
+                       static_cast<char>(size >> 8),
+                       static_cast<char>(size),
+                       type,
+                       flags,
+                       0,
+                       0,
+                       0,
                        stream} +
            payload;
 }
@@ -21,8 +25,7 @@ std::string hello(bool push) {
     const std::string enable_push{0, 2, 0, 0, 0, static_cast<char>(push)};
     // Of HPACK's table: :method GET, :scheme http, :path /; then a literal :authority.
     const std::string block = std::string("\x82\x86\x84\x41\x01") + "x";
-    return "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, enable_push) +
-           frame(1, 5, 1, block);
+    return "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frame(4, 0, 0, enable_push) + frame(1, 5, 1, block);
 }
 
 struct Frames {
@@ -86,8 +89,7 @@ TEST_P(PushOf, PromisedRequestsComeLikeOthers) {
 TEST_P(PushOf, WhoWantsNoneGetsNone) {
     Program program(GetParam(), [](const hc_event& event) {
         if (event.type != HC_EV_REQUEST) return;
-        EXPECT_EQ(push(event.obj, "/pushed"),
-                  is_elsewhere(GetParam()) ? HC_OK : HC_E_UNSUPPORTED);
+        EXPECT_EQ(push(event.obj, "/pushed"), is_elsewhere(GetParam()) ? HC_OK : HC_E_UNSUPPORTED);
         EXPECT_EQ(push(event.obj, "pushed"), HC_E_INVALID);
         EXPECT_EQ(push(event.obj, "/a", "host"), HC_E_INVALID);
         EXPECT_EQ(push(event.obj, "/a", ":path"), HC_E_INVALID);
@@ -116,11 +118,9 @@ TEST_P(PushOf, Http1HasNone) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Deliveries, PushOf, every_delivery,
-                         [](const auto& info) { return name_of(info.param); });
+                         [](const auto& one) { return name_of(one.param); });
 
-TEST(Push, AnIdThatIsNoneIsGone) {
-    EXPECT_EQ(push(12345, "/"), HC_E_GONE);
-}
+TEST(Push, AnIdThatIsNoneIsGone) { EXPECT_EQ(push(12345, "/"), HC_E_GONE); }
 
 } // namespace
 } // namespace capi_test

@@ -827,7 +827,9 @@ HC_API hc_status hc_respond(hc_exchange exchange, int32_t status, const hc_heade
 /* Sends body bytes (behind hc_respond without HC_FIN), or raw bytes of a tunnel. All or nothing:
  * while fewer than "limits.write_high_watermark_bytes" wait to be written the bytes are taken
  * whole; otherwise nothing is taken, the answer is HC_E_AGAIN, and exactly one HC_EV_WRITABLE comes
- * when no more than "limits.write_low_watermark_bytes" wait.
+ * when no more than "limits.write_low_watermark_bytes" wait. While all exchanges of an HTTP/2
+ * connection together have "limits.h2_connection_output_bytes_max" waiting, one that has any is
+ * refused, too.
  *   flags  HC_FIN, HC_RELEASE;
  *          HC_NOCOPY: the bytes stay in your memory and must not change until exactly one
  *          HC_EV_SENT with `token` gives them back (to the queue of the exchange or its inline
@@ -876,11 +878,11 @@ HC_API hc_status hc_upgrade(hc_exchange exchange, int32_t status, const hc_heade
  *   method   HC_METHOD_GET or HC_METHOD_HEAD
  *   path, n  with its query: "/style.css?v=2"
  *   headers  nheaders fields of the request, none of the connection's or of a body's, not Host
- * Errors: HC_E_UNSUPPORTED (not HTTP/2, or the client wants none, as most do), HC_E_STATE (the answer
- * has ended, the exchange is a tunnel or pushed itself, the connection is about to end), HC_E_LIMIT
- * ("limits.h2_pushes_max", fewer that the client allows at once, or a request too long), all of
- * which are no more than a hint that was not given. On another thread than the worker it is HC_OK
- * when only the worker can tell them, and nothing is promised. HC_E_INVALID: method, path, a field. */
+ * Errors: HC_E_INVALID (method, path, a field), and others that no answer depends on:
+ * HC_E_UNSUPPORTED (not HTTP/2, or the client wants none, as most do), HC_E_STATE (the answer has
+ * ended, the exchange is a tunnel or pushed itself, the connection is about to end), HC_E_LIMIT
+ * ("limits.h2_pushes_max", fewer that the client allows, or a request too long). What only the
+ * worker can find out is not told on other threads: HC_OK, and nothing is promised. */
 HC_API hc_status hc_push(hc_exchange exchange, int32_t method, const char* path, size_t n,
                          const hc_header* headers, size_t nheaders);
 

@@ -68,6 +68,7 @@ int Session::Callbacks::begin_headers(nghttp2_session* session, const nghttp2_fr
                                       void* user) {
     Session& self = self_of(user);
     self.drop_head();
+    if (self.is_client()) return begin_answer(session, frame, self);
     if (frame->headers.cat != NGHTTP2_HCAT_REQUEST) {
         self.in_head_ = stream_of(session, frame->hd.stream_id);
         self.scratch_.heads.begin(Heads::Kind::trailers, self.limits_);
@@ -120,6 +121,10 @@ void Session::Callbacks::headers_received(Session& self, const nghttp2_frame& fr
     const bool request = heads.kind() == Heads::Kind::request;
     const std::uint32_t number = heads.finish(ended);
     self.in_head_ = nullptr;
+    if (self.is_client()) {
+        if (ended) stream.remote_ended = true;
+        return answer_received(self, stream, number, ended);
+    }
     if (request) self.guard_.earn();
     self.record({.kind = request ? Event::Kind::head : Event::Kind::trailers,
                  .number = number,
@@ -158,6 +163,9 @@ int Session::Callbacks::frame_received(nghttp2_session* session, const nghttp2_f
     case NGHTTP2_PING:
         if ((frame->hd.flags & NGHTTP2_FLAG_ACK) != 0) self.record({.kind = Event::Kind::pong});
         break;
+    case NGHTTP2_GOAWAY:
+        if (self.is_client()) leave_received(self, frame->goaway);
+        break;
     default: break;
     }
     return 0;
@@ -172,7 +180,7 @@ int Session::Callbacks::invalid_frame(nghttp2_session* session, const nghttp2_fr
     const std::int32_t id = frame->hd.stream_id;
     if (stream_of(session, id) == nullptr) {
         self.count(Glitch::ignored);
-        if (id > self.past_.last()) { // refused
+        if (id > self.past_.last() && !self.is_ours(id)) { // refused
             self.past_.begin(id);
             self.past_.cut(id);
         }
@@ -202,9 +210,15 @@ int Session::Callbacks::stream_closed(nghttp2_session* session, std::int32_t id,
     if (self.in_head_ == stream) self.drop_head();
     stream->closed = true;
     const bool by_us = self.in_pull_;
-    if (by_us && !stream->remote_ended) self.past_.cut(id);
+    const bool known = id <= self.past_.last() || !self.is_client();
+    if (by_us && !stream->remote_ended && known) self.past_.cut(id);
     if (by_us && code != NGHTTP2_NO_ERROR && !stream->reset_sent) self.count(Glitch::reset_by_us);
-    self.record({.kind = Event::Kind::closed, .by_us = by_us, .number = code, .stream = stream});
+    if (self.is_client()) --self.requests_open_;
+    self.record({.kind = Event::Kind::closed,
+                 .by_us = by_us,
+                 .untouched = self.is_client() && (!known || code == NGHTTP2_REFUSED_STREAM),
+                 .number = code,
+                 .stream = stream});
     return 0;
 }
 
@@ -223,8 +237,8 @@ int Session::Callbacks::frame_sent(nghttp2_session* session, const nghttp2_frame
     }
     if (frame->hd.type == NGHTTP2_DATA) {
         self.note_sent(1);
-    } else if (frame->hd.stream_id % 2 == 0) {
-        if (Stream* stream = stream_of(session, frame->hd.stream_id)) stream->head_waits = false;
+    } else if (frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+        request_sent(self, frame->hd.stream_id);
     }
     if ((frame->hd.flags & NGHTTP2_FLAG_END_STREAM) == 0) return 0;
     if (Stream* stream = stream_of(session, frame->hd.stream_id)) {
@@ -240,7 +254,7 @@ void Session::Callbacks::promise_sent(nghttp2_session* session, Session& self,
                                       const nghttp2_push_promise& promise) {
     Stream* stream = stream_of(session, promise.promised_stream_id);
     if (stream == nullptr) return;
-    ++self.promises_;
+    ++self.resets_due_;
     Heads& heads = self.scratch_.heads;
     heads.begin(Heads::Kind::request, self.limits_);
     for (std::size_t i = 0; i < promise.nvlen; ++i) {
@@ -259,6 +273,11 @@ int Session::Callbacks::frame_not_sent(nghttp2_session* session, const nghttp2_f
         Stream* stream = stream_of(session, frame->push_promise.promised_stream_id);
         if (stream != nullptr) stream->reset_sent = true;
         return 0;
+    }
+    if (frame->hd.type == NGHTTP2_HEADERS && frame->headers.cat == NGHTTP2_HCAT_REQUEST) {
+        Stream* stream = stream_of(session, frame->hd.stream_id);
+        if (stream != nullptr) stream->reset_sent = true;
+        return 0; // as with a promise
     }
     const bool gone = error == NGHTTP2_ERR_STREAM_CLOSED || error == NGHTTP2_ERR_STREAM_CLOSING;
     if (frame->hd.type == NGHTTP2_HEADERS && !gone) {

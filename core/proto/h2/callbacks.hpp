@@ -44,7 +44,14 @@ private:
     static void headers_received(Session& self, const nghttp2_frame& frame);
     static void promise_sent(nghttp2_session* session, Session& self,
                              const nghttp2_push_promise& promise);
+    // a client's, in client.cpp
+    static int begin_answer(nghttp2_session* session, const nghttp2_frame* frame, Session& self);
+    static void answer_received(Session& self, Stream& stream, std::uint32_t number, bool ended);
+    static void request_sent(Session& self, std::int32_t id);
+    static void leave_received(Session& self, const nghttp2_goaway& goaway);
     static void send_trailers(nghttp2_session* session, Stream& stream);
 };
+
+inline nghttp2_nv* as_nghttp2(Pair* pairs) noexcept { return reinterpret_cast<nghttp2_nv*>(pairs); }
 
 } // namespace hc::h2

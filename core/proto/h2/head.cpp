@@ -63,9 +63,9 @@ std::uint32_t Heads::put(std::string_view bytes) {
 }
 
 void Heads::add(std::string_view name, std::string_view value) {
-    const bool request = kind_ == Kind::request;
     list_size_ += name.size() + value.size() + around_field;
-    const std::size_t most = request ? limits_->header_bytes_max : limits_->trailer_bytes_max;
+    const std::size_t most =
+        kind_ == Kind::trailers ? limits_->trailer_bytes_max : limits_->header_bytes_max;
     if (list_size_ > most || name.size() > UINT16_MAX) return refuse(431, "the head is too long");
     if (!name.empty() && name.front() == ':') return add_pseudo(name, value);
     if (head_.view.field_count >= limits_->header_count_max) {
@@ -86,7 +86,11 @@ void Heads::add_pseudo(std::string_view name, std::string_view value) {
         return refuse(414, "the request target is too long");
     }
     const Span span{put(value), u32(value.size())};
-    if (name == ":method") {
+    if (kind_ == Kind::answer) { // there is one, of three digits, as nghttp2 has seen to
+        for (const char digit : value) {
+            view.status = static_cast<std::uint16_t>(view.status * 10 + (digit - '0'));
+        }
+    } else if (name == ":method") {
         view.method_name = span;
         view.method = http::lookup_method(value);
     } else if (name == ":path") {
@@ -131,7 +135,7 @@ std::uint32_t Heads::finish(bool ended) {
     if (head_.refusal.status == 0) {
         if (kind_ == Kind::trailers) {
             drop_unfit_trailers();
-        } else {
+        } else if (kind_ == Kind::request) {
             if (notes_.cookies > 1) join_cookies();
             head_.view.size = u32(used_ - head_.bytes_at);
             judge_request();

@@ -13,7 +13,8 @@
 
 namespace hc::h2 {
 
-/// Why a request is answered by the library: a status, and a text for the log.
+/// Why a request is answered by the library: a status, and a text for the log. An answer with one
+/// is not to be used.
 struct Refusal {
     std::uint16_t status = 0; // 400, 413, 414, 417, 431; 0: it is not refused
     const char* reason = "";  // static
@@ -35,7 +36,7 @@ struct Head {
 /// again for the next slice.
 class Heads {
 public:
-    enum class Kind : std::uint8_t { request, trailers };
+    enum class Kind : std::uint8_t { request, answer, trailers };
 
     bool open() const noexcept { return open_; }
     void begin(Kind kind, const ConnectionLimits& limits) noexcept;

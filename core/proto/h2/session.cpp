@@ -25,8 +25,6 @@ constexpr std::size_t head_block_max = 1 << 20;
 /// nghttp2's own counting of the same things, by a clock of its own, must never be first.
 constexpr std::uint64_t no_limit = std::uint64_t{1} << 40;
 
-nghttp2_nv* as_nghttp2(Pair* pairs) noexcept { return reinterpret_cast<nghttp2_nv*>(pairs); }
-
 struct OptionFree {
     void operator()(nghttp2_option* option) const noexcept { nghttp2_option_del(option); }
 };
@@ -42,16 +40,22 @@ Scratch::Scratch() {
 
 Scratch::~Scratch() { nghttp2_session_callbacks_del(callbacks_); }
 
-Session::Session(const ConnectionLimits& limits, Scratch& scratch, Party& party,
+Session::Session(Role role, const ConnectionLimits& limits, Scratch& scratch, Party& party,
                  Instant now) noexcept
-    : limits_(limits), scratch_(scratch), party_(party), guard_(limits, now), now_(now) {}
+    : limits_(limits), scratch_(scratch), party_(party), guard_(limits, now),
+      scan_(role == Role::server ? preface.size() : 0), now_(now), role_(role) {}
 
 Session::~Session() { nghttp2_session_del(session_); }
 
+std::unique_ptr<Session> Session::make(Role role, const ConnectionLimits& limits, Scratch& scratch,
+                                       Party& party, Instant now) {
+    std::unique_ptr<Session> session(new Session(role, limits, scratch, party, now));
+    return session->open() ? std::move(session) : nullptr;
+}
+
 std::unique_ptr<Session> Session::server(const ConnectionLimits& limits, Scratch& scratch,
                                          Party& party, Instant now) {
-    std::unique_ptr<Session> session(new Session(limits, scratch, party, now));
-    return session->open() ? std::move(session) : nullptr;
+    return make(Role::server, limits, scratch, party, now);
 }
 
 bool Session::open() {
@@ -65,19 +69,27 @@ bool Session::open() {
     nghttp2_option_set_max_send_header_block_length(made, head_block_max);
     nghttp2_option_set_stream_reset_rate_limit(made, no_limit, no_limit);
     nghttp2_option_set_glitch_rate_limit(made, no_limit, no_limit);
-    return nghttp2_session_server_new2(&session_, scratch_.callbacks_, this, made) == 0 &&
-           submit_settings();
+    const auto make = is_client() ? &nghttp2_session_client_new2 : &nghttp2_session_server_new2;
+    return make(&session_, scratch_.callbacks_, this, made) == 0 && submit_settings();
 }
 
 bool Session::submit_settings() noexcept {
-    const nghttp2_settings_entry entries[] = {
+    const nghttp2_settings_entry servers[] = {
         {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, limits_.h2_streams_max},
         {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits_.header_bytes_max},
         {NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 1},
         {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
     };
+    const nghttp2_settings_entry clients[] = {
+        {NGHTTP2_SETTINGS_ENABLE_PUSH, 0},
+        {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, limits_.header_bytes_max},
+        {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1},
+    };
     shaken_at_ = now_;
-    return nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, entries, std::size(entries)) == 0;
+    const std::span<const nghttp2_settings_entry> entries =
+        is_client() ? std::span<const nghttp2_settings_entry>(clients) : servers;
+    return nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, entries.data(), entries.size()) ==
+           0;
 }
 
 // -- in -------------------------------------------------------------------------------------------
@@ -162,8 +174,8 @@ bool Session::look_at(const FrameHead& frame) noexcept {
         break;
     case NGHTTP2_RST_STREAM:
         reset_ = frame.stream;
-        if (frame.stream % 2 == 0 && promises_ > 0) {
-            --promises_; // nobody has to take what was not asked for
+        if (is_ours(frame.stream) && resets_due_ > 0) {
+            --resets_due_; // nobody has to take what we begin
         } else {
             count(Glitch::reset_by_peer);
         }
@@ -174,6 +186,13 @@ bool Session::look_at(const FrameHead& frame) noexcept {
             return false;
         }
         count(Glitch::priority);
+        break;
+    case NGHTTP2_PUSH_PROMISE:
+        if (is_client()) { // our SETTINGS, which come before any request, allow none
+            error_ = Code::protocol_error;
+            return false;
+        }
+        count(Glitch::unknown);
         break;
     case NGHTTP2_PRIORITY_UPDATE: count(Glitch::priority); break;
     case NGHTTP2_GOAWAY:
@@ -300,8 +319,7 @@ bool Session::submit_head(Stream& stream, bool end) {
     nghttp2_data_provider2 provider{};
     provider.source.ptr = &stream;
     provider.read_callback = &Callbacks::read;
-    stream.submitted = true;
-    stream.head_waits = stream.is_promised();
+    stream.headed = true;
     if (end) stream.out_ended = true;
     std::vector<Pair>& pairs = scratch_.pairs_;
     return nghttp2_submit_response2(session_, stream.id, as_nghttp2(pairs.data()), pairs.size(),
@@ -314,13 +332,13 @@ bool Session::submit_interim(Stream& stream) {
                                   as_nghttp2(pairs.data()), pairs.size(), nullptr) == 0;
 }
 
-void Session::begin_promise(std::string_view method, std::string_view scheme,
-                            std::string_view authority, std::string_view path) {
+void Session::begin_request(const RequestLine& line) {
     scratch_.pairs_.clear();
-    add(":method", method);
-    add(":scheme", scheme);
-    add(":authority", authority);
-    add(":path", path);
+    add(":method", line.method);
+    if (!line.protocol.empty()) add(":protocol", line.protocol);
+    if (!line.scheme.empty()) add(":scheme", line.scheme);
+    add(":authority", line.authority);
+    if (!line.path.empty()) add(":path", line.path);
 }
 
 Stream* Session::submit_promise(const Stream& on) {
@@ -390,11 +408,19 @@ std::uint32_t Session::peer_streams_max() const noexcept {
 }
 
 bool Session::is_stalled(const Stream& stream) const noexcept {
-    if (stream.head_waits) [[unlikely]]
+    if (!stream.headed && !is_client()) return false;
+    if (stream.is_promised() && is_reserved(stream)) [[unlikely]]
         return true;
-    return stream.submitted && stream.has_output() &&
+    return stream.has_output() &&
            (nghttp2_session_get_stream_remote_window_size(session_, stream.id) <= 0 ||
             nghttp2_session_get_remote_window_size(session_) <= 0);
+}
+
+/// The head of its answer has not left.
+bool Session::is_reserved(const Stream& stream) const noexcept {
+    nghttp2_stream* known = nghttp2_session_find_stream(session_, stream.id);
+    return known != nullptr &&
+           nghttp2_stream_get_state(known) == NGHTTP2_STREAM_STATE_RESERVED_LOCAL;
 }
 
 /// Whoever is sent DATA may well answer each frame with two WINDOW_UPDATEs.

@@ -1,5 +1,6 @@
-// Session: one HTTP/2 connection of a server, as bytes in and bytes out (RFC 9113). Around nghttp2,
-// which does framing, HPACK, flow control and the checks of messages; no socket, no clock.
+// Session: one HTTP/2 connection, a server's or a client's, as bytes in and bytes out (RFC 9113).
+// Around nghttp2, which does framing, HPACK, flow control and the checks of messages; no socket, no
+// clock.
 //
 //   receive(slice) -> events() -> the driver acts -> pull() until it has nothing -> events() ...
 //
@@ -62,7 +63,8 @@ std::string_view library_version() noexcept;
 
 struct Event {
     enum class Kind : std::uint8_t {
-        head,     // a request: `number` in Heads; on a promised stream its promise has left
+        head, // a request, or the final head of an answer: `number` in Heads; on a stream that a
+              // server has promised its promise has left
         trailers, // `number` in Heads; `end` follows
         data,     // body bytes
         end,      // the peer has ended its side
@@ -71,9 +73,14 @@ struct Event {
         closed,   // nghttp2 has forgotten the stream; `number`: an error code
         shook,    // the peer has acknowledged our SETTINGS
         pong,     // ... our PING
+        interim,  // to a client: a 1xx, `number` in Heads
+        leaving,  // to a client: the server takes no more requests; `number`: an error code
     };
     Kind kind;
     bool by_us = false; // closed: at our side's doing
+    bool untouched =
+        false; // closed, to a client: the server has done nothing for the request, which
+               // may be made anew elsewhere (RFC 9113, section 8.7)
     std::uint32_t number = 0;
     Stream* stream = nullptr; // for shook and pong there is none
     std::string_view data;
@@ -86,6 +93,25 @@ struct [[gnu::may_alias]] Pair {
     std::size_t name_size;
     std::size_t value_size;
     std::uint8_t flags;
+};
+
+/// What a request is for. Of each request but CONNECT all but `protocol` are given; of CONNECT only
+/// method and authority, unless it is extended by a protocol (RFC 8441).
+struct RequestLine {
+    std::string_view method;
+    std::string_view scheme;
+    std::string_view authority;
+    std::string_view path;
+    std::string_view protocol;
+};
+
+/// What became of a request that a client submits.
+enum class Submitted : std::uint8_t {
+    ok,
+    too_many,    // the server allows no more streams now: again when one is closed
+    leaving,     // one of both sides has announced its end, or numbers are used up: elsewhere
+    unsupported, // an extended CONNECT, and the server's SETTINGS have not allowed it (yet)
+    no_memory,
 };
 
 /// What all sessions of a worker share. Made once; not to be moved.
@@ -108,8 +134,8 @@ private:
 /// Where a session gets its streams from and where its bytes go.
 class Party {
 public:
-    /// A stream that the peer begins, or one that is promised; nullptr when there is no memory. Only
-    /// `id` is set behind it.
+    /// A stream that a server's peer begins, or one that it promises; nullptr when there is no
+    /// memory. Only `id` is set behind it.
     virtual Stream* make_stream() noexcept = 0;
     /// Room for `n` bytes of output in one piece, to be written and committed at once.
     virtual char* reserve(std::size_t n) = 0;
@@ -125,6 +151,10 @@ class Session {
 public:
     /// Sends our SETTINGS. nullptr when there is no memory. All arguments outlive the session.
     static std::unique_ptr<Session> server(const ConnectionLimits& limits, Scratch& scratch,
+                                           Party& party, Instant now);
+    /// The same for a client: it takes no promises. Before the server's SETTINGS have come 100
+    /// streams may be begun.
+    static std::unique_ptr<Session> client(const ConnectionLimits& limits, Scratch& scratch,
                                            Party& party, Instant now);
     /// Streams are not told.
     ~Session();
@@ -153,12 +183,15 @@ public:
     bool submit_head(Stream& stream, bool end);
     /// An interim head.
     bool submit_interim(Stream& stream);
-    /// The head of a request to be promised: begun with this, then as any other.
-    void begin_promise(std::string_view method, std::string_view scheme, std::string_view authority,
-                       std::string_view path);
-    /// Promises the answer to it on a stream of the peer's (RFC 9113, section 8.4), before whatever
-    /// is submitted for that from here on. A `head` on the new stream follows when the promise has
-    /// left, a `closed` alone when it never will. nullptr: `on` is closed, or there is no memory.
+    /// The head of a request: begun with this, then as any other.
+    void begin_request(const RequestLine& line);
+    /// A client's request, on a stream of its own making whose `id` is set by this. Unless `end`,
+    /// the stream's `out` follows. The last there is of it is a `closed`, also when it never left.
+    Submitted submit_request(Stream& stream, bool end);
+    /// A server promises the answer to a request on a stream of the peer's (RFC 9113, section 8.4),
+    /// before whatever is submitted for that from here on. A `head` on the new stream follows when
+    /// the promise has left, a `closed` alone when it never will. nullptr: `on` is closed, or there
+    /// is no memory.
     Stream* submit_promise(const Stream& on);
     /// There is more in `out`, or it has ended.
     void resume(Stream& stream) noexcept;
@@ -166,7 +199,7 @@ public:
         reset(stream, static_cast<std::uint32_t>(code));
     }
     void reset(Stream& stream, std::uint32_t code) noexcept;
-    /// Announces the end; streams are still accepted.
+    /// A server announces the end; streams are still accepted.
     void announce_end() noexcept;
     /// What was accepted by now is served, and nothing else.
     void refuse_streams() noexcept;
@@ -197,11 +230,15 @@ public:
     bool calmed() const noexcept { return guard_.spent(); }
     Guard& guard() noexcept { return guard_; }
     IntrusiveList<Stream, StreamNode>& streams() noexcept { return streams_; }
-    /// The peer lets nothing of what waits in the stream go: by its windows or, when it was promised
-    /// and not begun, by the number of streams that may be open.
+    /// The peer lets nothing of what waits in the stream go: by its windows or, when it was
+    /// promised and not begun, by the number of streams that may be open.
     bool is_stalled(const Stream& stream) const noexcept;
     /// The peer's SETTINGS have come and allow promises.
     bool may_promise() const noexcept;
+    /// The peer's SETTINGS allow an extended CONNECT (RFC 8441).
+    bool may_connect() const noexcept;
+    /// A client's streams that are not closed.
+    std::uint32_t requests_open() const noexcept { return requests_open_; }
     /// How many streams of ours the peer lets be open at once.
     std::uint32_t peer_streams_max() const noexcept;
     /// The peer begins no more streams, and takes none.
@@ -211,12 +248,21 @@ private:
     struct Callbacks; // nghttp2's, in callbacks.cpp
     friend class Scratch;
 
-    Session(const ConnectionLimits& limits, Scratch& scratch, Party& party, Instant now) noexcept;
+    enum class Role : std::uint8_t { server, client };
+
+    Session(Role role, const ConnectionLimits& limits, Scratch& scratch, Party& party,
+            Instant now) noexcept;
+    static std::unique_ptr<Session> make(Role role, const ConnectionLimits& limits,
+                                         Scratch& scratch, Party& party, Instant now);
     bool open();
+    bool is_client() const noexcept { return role_ == Role::client; }
+    /// Of a stream's number: our side begins such.
+    bool is_ours(std::int32_t id) const noexcept { return (id % 2 != 0) == is_client(); }
     bool submit_settings() noexcept;
     void fail_with(Code code) noexcept;
     bool look_at(const FrameHead& frame) noexcept;
     bool is_in_order(const FrameHead& frame) noexcept;
+    bool is_reserved(const Stream& stream) const noexcept;
     bool is_not_ours(const FrameHead& frame) noexcept;
     bool is_behind_reset(const FrameHead& frame) noexcept;
     void record(Event event) { scratch_.events_.push_back(event); }
@@ -238,7 +284,7 @@ private:
     Stream* in_head_ = nullptr; // whose head is being read
     Guard guard_;
     Past past_;
-    FrameScan scan_{preface.size()};
+    FrameScan scan_;
     Code error_ = Code::internal_error; // what was found out of order
     Window window_{65'535};
     std::uint64_t waiting_bytes_ = 0;
@@ -246,7 +292,9 @@ private:
     Instant shaken_at_;                      // when our SETTINGS went
     Duration round_trip_ = Duration::zero(); // zero: not known
     std::int32_t window_updates_ = 0;        // that what was sent gives reason for
-    std::uint32_t promises_ = 0;             // that the peer may yet refuse by a reset
+    std::uint32_t resets_due_ = 0;    // streams that we have begun, each of which may be reset
+    std::uint32_t requests_open_ = 0; // a client's
+    const Role role_;
     bool in_pull_ = false;
     std::int32_t reset_ = 0;     // the stream that the peer has reset last
     std::int32_t overflown_ = 0; // the stream whose window the peer has made too large

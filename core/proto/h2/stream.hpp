@@ -58,9 +58,8 @@ public:
     bool out_ended = false;    // nothing more is put into `out`
     bool end_sent = false;     // END_STREAM was handed over
     bool waiting = false;      // nghttp2 was told that there is nothing to send
-    bool submitted = false;    // the final head was
+    bool headed = false;       // the final head was submitted or, to a client, has come
     bool moved = false;        // bytes left `out` since the driver was told
-    bool head_waits = false;   // promised: the final head was submitted, and has not left
     std::uint16_t small_size = 0;
     std::uint16_t small_taken = 0;
     Window window{65'535};
@@ -69,7 +68,7 @@ public:
     std::unique_ptr<Trailers> trailers;
     std::array<char, small_max> small;
 
-    /// Begun by a promise of ours, not by the peer (RFC 9113, section 5.1.1).
+    /// Begun by a server's promise (RFC 9113, section 5.1.1).
     bool is_promised() const noexcept { return id % 2 == 0; }
     bool has_output() const noexcept { return !out.empty() || small_size > small_taken; }
     std::uint64_t output_size() const noexcept { return out.size() + small_size - small_taken; }

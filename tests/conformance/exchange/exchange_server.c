@@ -189,8 +189,7 @@ static void answer_push(hc_exchange exchange, const hc_head* head) {
     if ((head->flags & HC_HEADF_PUSHED) != 0) abort(); /* none of the paths above is this one */
     for (uint64_t left = parameter(head); left > 0 && n + 8 < sizeof text; --left) {
         const int size = snprintf(path, sizeof path, "/bytes/1000000?%d", (int)left);
-        const hc_status status =
-            hc_push(exchange, HC_METHOD_GET, path, (size_t)size, &accept, 1);
+        const hc_status status = hc_push(exchange, HC_METHOD_GET, path, (size_t)size, &accept, 1);
         n += (size_t)snprintf(text + n, sizeof text - n, "%s%d", n > 0 ? " " : "", (int)status);
     }
     answer(exchange, 200, text);
@@ -277,11 +276,10 @@ static const struct {
     const char* pattern;
     uint32_t number;
 } routes[] = {
-    {"/hello", 1},    {"/echo", 2},   {"/bytes/{n}", 3}, {"/hints", 4},
-    {"/trailers", 5}, {"/count", 6},  {"/stall", 7},     {"/resume", 8},
-    {"/wait", 9},     {"/abort", 10}, {"/short", 11},    {"/status/{n}", 12},
-    {"/early", 13},   {"/facts", 14}, {"/state", 15},    {"/nobody", 16},
-    {"/push/{n}", 17},
+    {"/hello", 1},   {"/echo", 2},        {"/bytes/{n}", 3}, {"/hints", 4},  {"/trailers", 5},
+    {"/count", 6},   {"/stall", 7},       {"/resume", 8},    {"/wait", 9},   {"/abort", 10},
+    {"/short", 11},  {"/status/{n}", 12}, {"/early", 13},    {"/facts", 14}, {"/state", 15},
+    {"/nobody", 16}, {"/push/{n}", 17},
 };
 
 static hc_status start(int argc, char** argv, hc_runtime** runtime, hc_server** server,

@@ -5,7 +5,7 @@ import re
 import subprocess
 
 import pytest
-from clients import PATIENCE, Closed, Http1, Http2, Response, Stream
+from clients import PATIENCE, Http1, Http2, Response, Stream
 from h2.settings import SettingCodes
 from test_exchange import PATTERN, Server
 

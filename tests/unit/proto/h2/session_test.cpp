@@ -234,7 +234,7 @@ TEST_F(SessionTest, APromiseBecomesARequestWhenItHasLeft) {
     receive(made::hello + made::request(1, made::get("/")));
     EXPECT_TRUE(session_->may_promise());
     session_->clear_events();
-    session_->begin_promise("GET", "http", "x", "/a?b");
+    session_->begin_request({"GET", "http", "x", "/a?b", {}});
     session_->add("Accept", "*/*");
     Stream* const promised = session_->submit_promise(stream(0));
     ASSERT_EQ(promised, &stream(1));
@@ -263,7 +263,7 @@ TEST_F(SessionTest, APromiseBecomesARequestWhenItHasLeft) {
 TEST_F(SessionTest, APromiseOnAStreamThatIsResetNeverLeaves) {
     receive(made::hello + made::request(1, made::get("/")));
     session_->clear_events();
-    session_->begin_promise("GET", "http", "x", "/a");
+    session_->begin_request({"GET", "http", "x", "/a", {}});
     Stream* const promised = session_->submit_promise(stream(0));
     ASSERT_NE(promised, nullptr);
     session_->reset(stream(0), Code::cancel);
@@ -271,7 +271,7 @@ TEST_F(SessionTest, APromiseOnAStreamThatIsResetNeverLeaves) {
     EXPECT_TRUE(reader_.promises.empty());
     EXPECT_TRUE(promised->closed);
     EXPECT_FALSE(session_->guard().any()) << "that was our own doing";
-    session_->begin_promise("GET", "http", "x", "/a");
+    session_->begin_request({"GET", "http", "x", "/a", {}});
     EXPECT_EQ(session_->submit_promise(stream(0)), nullptr);
 }
 
