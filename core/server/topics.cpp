@@ -29,6 +29,7 @@ struct Topics::Subscription : ListNode {
 struct Topics::Batch {
     std::vector<SharedMessageRef> messages;
     std::uint64_t first = 0;
+    std::uint64_t bytes = 0; // that it keeps
 };
 
 struct Topics::Topic {
@@ -184,6 +185,12 @@ ErrorKind Topics::publish(std::string_view name, ws::Opcode kind, std::string_vi
     if (found == topics_.end() && !logs) return ErrorKind::ok; // nobody is there
     const auto topic = found != topics_.end() ? found->second : topic_of(name);
     if (topic == nullptr) return ErrorKind::limit;
+    const std::uint64_t size = bytes.size() + sizeof(link::SharedMessage);
+    if (std::ranges::any_of(topic->waiting, [&](const Batch& waiting) {
+            return !waiting.messages.empty() && waiting.bytes + size > options_.waiting_bytes_max;
+        })) {
+        return ErrorKind::again;
+    }
     const std::uint64_t number = ++topic->last;
     SharedMessageRef message(SharedMessage::make(kind, bytes, logs ? number : 0));
     topic->log.push(std::to_string(number), message, bytes.size());
@@ -193,6 +200,7 @@ ErrorKind Topics::publish(std::string_view name, ws::Opcode kind, std::string_vi
         if (topic->count[i] == 0 && !on_its_way) continue; // else: their numbers have no gap
         if (!on_its_way) waiting.first = number;
         waiting.messages.push_back(message);
+        waiting.bytes += size;
         if (on_its_way) continue; // in one with what is there
         runtime_.worker(i).post(std::make_unique<Delivery>(shared_from_this(), topic));
     }

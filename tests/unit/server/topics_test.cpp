@@ -230,6 +230,23 @@ TEST(Topics, AreLimited) {
     EXPECT_EQ(house.room->result, ErrorKind::limit) << "of topics";
 }
 
+TEST(Topics, WhatWaitsForAWorkerIsLimited) {
+    House house;
+    auto reader = house.socket("a");
+    Topics& topics = *house.service.server->topics();
+    const std::string large(4'000'000, 'l');
+    int taken = 0;
+    while (topics.publish("a", Opcode::binary, large) == ErrorKind::ok) ASSERT_LT(++taken, 10);
+    EXPECT_EQ(taken, 4) << "16 MiB";
+    EXPECT_EQ(topics.publish("a", Opcode::binary, large), ErrorKind::again);
+    EXPECT_EQ(topics.publish("b", Opcode::binary, large), ErrorKind::ok) << "nobody is there";
+    house.service.settle();
+    EXPECT_EQ(topics.publish("a", Opcode::text, "small"), ErrorKind::ok);
+    while (topics.publish("a", Opcode::text, "") == ErrorKind::ok) ASSERT_LT(++taken, 100'000);
+    EXPECT_GT(taken, 10'000) << "what it takes to keep them counts";
+    house.service.settle();
+}
+
 TEST(Topics, ASlowSubscriberMissesMessages) {
     House house;
     house.service.start();
