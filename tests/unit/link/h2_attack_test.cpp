@@ -204,9 +204,7 @@ TEST(H2Attack, StreamsBeyondTheLimit) {
 
 /// It takes none of what it causes to be sent.
 TEST(H2Attack, APeerThatReadsNothingCostsABoundedAmount) {
-    sim::Options narrow;
-    narrow.window_bytes_min = narrow.window_bytes_max = 2'000;
-    H2House house(1, narrow);
+    H2House house(1, narrow_sockets());
     H2Peer peer(house);
     peer.raw().pause_reading();
     std::string requests;

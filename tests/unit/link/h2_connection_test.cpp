@@ -47,9 +47,7 @@ TEST(H2Send, AboveTheHighWatermarkNothingIsTakenAndOneReportFollows) {
 }
 
 TEST(H2Send, AnAnswerIsDoneWhenTheKernelHasIt) {
-    sim::Options narrow;
-    narrow.window_bytes_min = narrow.window_bytes_max = 2'000;
-    H2House house(1, narrow);
+    H2House house(1, narrow_sockets());
     house.script.on_head = [](Exchange& exchange, Record&) {
         EXPECT_EQ(exchange.respond(200, {}, std::string(50'000, 'a'), {.fin = true}),
                   ErrorKind::ok);
@@ -66,9 +64,7 @@ TEST(H2Send, AnAnswerIsDoneWhenTheKernelHasIt) {
 }
 
 TEST(H2Send, APeerThatReadsNothingIsLeft) {
-    sim::Options narrow;
-    narrow.window_bytes_min = narrow.window_bytes_max = 2'000;
-    H2House house(1, narrow);
+    H2House house(1, narrow_sockets());
     house.script.on_head = [](Exchange& exchange, Record&) {
         EXPECT_EQ(exchange.respond(200, {}, std::string(50'000, 'a'), {.fin = true}),
                   ErrorKind::ok);

@@ -12,6 +12,13 @@ namespace hc::link::test {
 
 namespace h2 = hc::test::h2;
 
+/// Sockets that take 2,000 bytes before their peer reads.
+inline sim::Options narrow_sockets() {
+    sim::Options narrow;
+    narrow.window_bytes_min = narrow.window_bytes_max = 2'000;
+    return narrow;
+}
+
 /// A house that speaks HTTP/2 to who begins with its preface.
 class H2House : public House {
 public:
