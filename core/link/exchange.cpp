@@ -556,13 +556,6 @@ ErrorKind Exchange::send_anyway(std::string_view bytes) {
     return result;
 }
 
-std::size_t Exchange::send_at_once(std::span<const sys::ConstBuffer> pieces) noexcept {
-    if (before_send() != ErrorKind::ok || answer_ != AnswerSide::open || !tunnel_) return 0;
-    const std::size_t taken = driver_->drive_send_at_once(*this, pieces);
-    body_sent_ += taken;
-    return taken;
-}
-
 // -- senders on other threads ---------------------------------------------------------------------
 
 bool Exchange::accept_remote(std::uint64_t bytes) noexcept {

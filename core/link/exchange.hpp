@@ -269,7 +269,12 @@ public:
     ErrorKind send_anyway(Chain& bytes) { return send_accepted(bytes, {}); }
     /// Of what send_anyway() would be given next, in a tunnel: has the kernel take what it takes
     /// now, without queueing; gives how many bytes. The rest is the caller's to send.
-    std::size_t send_at_once(std::span<const sys::ConstBuffer> pieces) noexcept;
+    std::size_t send_at_once(std::span<const sys::ConstBuffer> pieces) noexcept {
+        const bool may = tunnel_ && before_send() == ErrorKind::ok && answer_ == AnswerSide::open;
+        const std::size_t taken = may ? driver_->drive_send_at_once(*this, pieces) : 0;
+        body_sent_ += taken;
+        return taken;
+    }
     /// A send would be refused; nothing follows from asking.
     bool over_watermark() noexcept;
     /// Bytes that accept_remote() counted have arrived.

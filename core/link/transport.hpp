@@ -6,8 +6,8 @@
 // - A slice given to on_data is valid only during that call. What is wanted longer is copied.
 // - Output is corked: what is sent during on_data leaves in one write when on_data returns; what is
 //   sent at any other time leaves at the end of the loop's pass. Nothing is written inside a call.
-// - What is to leave at once although nobody reads, with nobody to be called when that fails, goes by
-//   send_at_once(): of use to many connections in a row, which are touched once then, not twice.
+// - send_at_once() is the exception: it writes inside the call, and calls nobody. It is for what
+//   goes to many connections in a row, each of which is touched once then, and not twice.
 // - send never refuses: the high watermark is the driver's business (queued_memory()).
 // - close and abort act at once: what is queued is dropped. Who wants the peer to read the last
 //   bytes calls shutdown and waits for the peer's end first.

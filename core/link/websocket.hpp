@@ -96,8 +96,8 @@ public:
     /// Without the watermark check: what another thread was told is accepted.
     ErrorKind send_arrived(ws::Opcode opcode, Chain& bytes, std::uint64_t accepted);
     /// What all subscribers of a topic get: as many of `messages` as go out before the watermark is
-    /// reached, in one write where the kernel takes it. Gives how many; those that come when nothing
-    /// can be sent any more count as sent.
+    /// reached, in one write where the kernel takes it. Gives how many; those that come when
+    /// nothing can be sent any more count as sent.
     std::size_t send_shared(std::span<const SharedMessageRef> messages);
     /// Sends a Close; what was sent before goes out before it. Messages still come, within credit,
     /// until the peer's Close. `invalid` for a code that may not be sent, or a reason that is too
