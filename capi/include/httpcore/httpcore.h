@@ -963,8 +963,8 @@ HC_API hc_status hc_topic_unsubscribe(hc_exchange exchange, const char* topic, s
 /* Publishes `size` bytes (copied) on a topic, on any thread. Returns at once; nobody may be there.
  *   opcode  HC_WS_TEXT (UTF-8), or HC_WS_BINARY, which event streams do not get
  *   flags   0
- * Errors: HC_E_INVALID (name, opcode, flags), HC_E_LIMIT ("limits.topics_max"), HC_E_AGAIN (more than
- * "limits.topic_waiting_bytes_max" wait to be handed to subscribers: later). */
+ * Errors: HC_E_INVALID (name, opcode, flags), HC_E_LIMIT ("limits.topics_max"), HC_E_AGAIN (too
+ * much waits for the workers, see "limits.topic_waiting_bytes_max"). */
 HC_API hc_status hc_topic_publish(hc_server* server, const char* topic, size_t n, int32_t opcode,
                                   const void* bytes, size_t size, uint32_t flags);
 
