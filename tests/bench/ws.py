@@ -21,7 +21,7 @@ import subprocess
 import tempfile
 
 import report
-from figures import Cost, own_s
+from figures import OTHERS_SHARE_MAX, Cost, own_s
 from h2 import certificate, nginx, say
 from processes import LOAD_CORE, Cores, Failed, cpu_s, run_load, running, settled_bytes
 from servers import (
@@ -333,6 +333,8 @@ def render(found, counted, idles, failures, command: str, rounds: int, seconds: 
         f"- taken by other programs from these CPUs: {median(shares):.0%} in the median run, "
         f"{max(shares):.0%} at most",
     ]
+    if median(shares) > OTHERS_SHARE_MAX:
+        head.append("- other programs had too much of them: a look, not to be quoted")
     table = ["| work | server | CPU us | user us | / inline |", "|---|---|---:|---:|---:|"]
     for work, costs in found:
         table += rows(work, costs)
