@@ -292,6 +292,25 @@ TEST_F(H2Push, NothingIsPromisedInADrain) {
     EXPECT_TRUE(drained.got().promises.empty());
 }
 
+TEST_F(H2Push, ADrainWaitsForWhatWasPromised) {
+    Exchange* held = nullptr;
+    then = [&](Exchange& exchange, Record& record) {
+        if (record.target == "/") Script::answer(exchange, record);
+        else held = &exchange;
+    };
+    H2Peer peer(house);
+    peer.send(h2::request(1, h2::get("/")));
+    ASSERT_TRUE(house.until([&] { return held != nullptr; }, 1s));
+    house.connection().drain();
+    house.turn_for(20s); // the second GOAWAY goes without an answer to the PING
+    ASSERT_EQ(peer.got().goaways.size(), 2U);
+    EXPECT_FALSE(peer.raw().over());
+    Script::answer(*held, house.record(1));
+    ASSERT_TRUE(peer.ends(2));
+    EXPECT_EQ(peer.answer(2).body, "/style.css|");
+    EXPECT_TRUE(peer.closes());
+}
+
 TEST_F(H2Push, APromiseOnAStreamThatIsResetIsNone) {
     house.limits.h2_resets_max = 2;
     then = [](Exchange& exchange, Record& record) {
