@@ -134,7 +134,7 @@ public:
     h1::HeadScratch scratch;
     h1::AnswerMemo answers;
     bool h2_enabled = false;         // HTTP/2 is spoken to who begins with its preface
-    std::unique_ptr<ContextPart> h2; // once there is a connection of it
+    std::shared_ptr<ContextPart> h2; // once there is a connection of it, which may outlive this
     std::unique_ptr<Coder> coder;    // where answers are coded or requests decoded; see use_coding
     bool decodes = false;            // the latter
 

@@ -8,9 +8,9 @@ namespace hc::link {
 
 // -- life -----------------------------------------------------------------------------------------
 
-H2Driver::Shared& H2Driver::shared_of(ConnectionContext& context) {
-    if (context.h2 == nullptr) context.h2 = std::make_unique<Shared>();
-    return static_cast<Shared&>(*context.h2);
+std::shared_ptr<H2Driver::Shared> H2Driver::shared_of(ConnectionContext& context) {
+    if (context.h2 == nullptr) context.h2 = std::make_shared<Shared>();
+    return std::static_pointer_cast<Shared>(context.h2);
 }
 
 H2Driver::H2Driver(ConnectionContext& context, std::unique_ptr<Transport> transport)
@@ -22,14 +22,14 @@ H2Driver::~H2Driver() {
     bury();
     if (session_ == nullptr) return;
     auto& streams = session_->streams();
-    while (!streams.empty()) shared_.back(static_cast<H2Stream&>(streams.front()));
+    while (!streams.empty()) shared_->back(static_cast<H2Stream&>(streams.front()));
 }
 
 H2Driver& H2Driver::start(ConnectionContext& context, std::unique_ptr<Transport> transport) {
     auto* driver = new H2Driver(context, std::move(transport));
     driver->transport_->set_user(*driver);
-    driver->session_ =
-        h2::Session::server(context.limits, driver->shared_.scratch, *driver, context.worker.now());
+    driver->session_ = h2::Session::server(context.limits, driver->shared_->scratch, *driver,
+                                           context.worker.now());
     context.connections.push_back(*driver);
     context.counters.connections_open.add();
     context.counters.h2_connections.add();
@@ -44,7 +44,7 @@ H2Driver& H2Driver::start(ConnectionContext& context, std::unique_ptr<Transport>
 }
 
 h2::Stream* H2Driver::make_stream() noexcept {
-    H2Stream* stream = shared_.make(*this);
+    H2Stream* stream = shared_->make(*this);
     if (stream != nullptr) ++live_;
     return stream;
 }

@@ -52,7 +52,7 @@ private:
     class Shared;
 
     H2Driver(ConnectionContext& context, std::unique_ptr<Transport> transport);
-    static Shared& shared_of(ConnectionContext& context);
+    static std::shared_ptr<Shared> shared_of(ConnectionContext& context);
 
     // TransportUser
     void on_data(std::string_view slice) override;
@@ -143,7 +143,7 @@ private:
     void expire_ping();
 
     ConnectionContext& context_;
-    Shared& shared_;
+    const std::shared_ptr<Shared> shared_; // first: the last to go
     std::unique_ptr<Transport> transport_;
     std::unique_ptr<h2::Session> session_;
     IntrusiveList<H2Stream, H2EndingNode> ending_; // in the order of their ends

@@ -143,7 +143,7 @@ void H2Driver::retire_if_gone(H2Stream& stream) {
 
 /// Not where it ended: whoever ended it may be a call of its own.
 void H2Driver::bury() {
-    while (H2Stream* stream = dead_.pop_front()) shared_.back(*stream);
+    while (H2Stream* stream = dead_.pop_front()) shared_->back(*stream);
 }
 
 // -- the connection -------------------------------------------------------------------------------

@@ -97,14 +97,14 @@ bool Session::submit_settings() noexcept {
 bool Session::receive(std::string_view slice, Instant now) {
     now_ = now;
     clear_events();
-    if (kept_ != nullptr) {
-        scratch_.heads.restore(*kept_);
-        kept_.reset();
-    }
     if (failed_) return false;
     if (!scan_.walk(slice, [this](const FrameHead& frame) { return look_at(frame); })) {
         fail_with(guard_.spent() ? Code::enhance_your_calm : error_);
         return false;
+    }
+    if (kept_ != nullptr) {
+        scratch_.heads.restore(*kept_);
+        kept_.reset();
     }
     const auto taken = nghttp2_session_mem_recv2(
         session_, reinterpret_cast<const std::uint8_t*>(slice.data()), slice.size());

@@ -83,6 +83,20 @@ TEST_F(SessionTest, RequestsAreRecordedInOrder) {
     EXPECT_TRUE(stream(0).remote_ended);
 }
 
+TEST_F(SessionTest, AHeadInPiecesIsOfItsSessionAlone) {
+    const std::unique_ptr<Session> other = Session::server(limits_, scratch_, *this, now_);
+    const std::string path = "/" + std::string(100, 'x');
+    const std::string second = made::request(3, made::get(path));
+    EXPECT_EQ(receive(made::hello + made::request(1, made::get("/")) + second.substr(0, 80)), "h");
+    // Both use the same memory.
+    EXPECT_TRUE(other->receive(made::hello, now_));
+    EXPECT_FALSE(other->in_head());
+    EXPECT_TRUE(session_->in_head());
+    ASSERT_EQ(receive(second.substr(80)), "h");
+    const Head& head = session_->head(session_->events()[0].number);
+    EXPECT_EQ(head.view.text(head.view.path), path);
+}
+
 TEST_F(SessionTest, AnAnswerClosesItsStream) {
     receive(made::hello + made::request(1, made::get("/")));
     session_->begin_head("204");
