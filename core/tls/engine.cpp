@@ -12,6 +12,10 @@
 
 namespace hc::tls {
 
+namespace {
+constexpr std::uint32_t key_updates_max = 32; // without anything between them
+} // namespace
+
 struct Engine::State {
     State(Context with, Wire& to) noexcept : context(std::move(with)), wire(&to) {}
 
@@ -20,11 +24,15 @@ struct Engine::State {
     std::string_view input;
     bool input_ended = false;
     bool failed = false;
+    std::uint32_t key_updates = 0; // in a row
     Error error;
     std::unique_ptr<Inquiry> inquiry; // server: when its context may ask
     SessionPtr session;               // client: to be taken up later
     SslPtr ssl;                       // last: its end may still write
 
+    bool is_flooded() const noexcept { return key_updates > key_updates_max; }
+    static void note_message(int outgoing, int version, int type, const void* bytes,
+                             std::size_t size, SSL* ssl, void* engine) noexcept;
     Progress outcome_of(int result, std::string_view doing);
     void note(std::string_view doing, int kind);
 
@@ -40,7 +48,8 @@ struct Engine::State {
 int Engine::State::read(BIO* bio, char* into, std::size_t size, std::size_t* got) noexcept {
     BIO_clear_retry_flags(bio);
     State& state = of(bio);
-    *got = std::min(size, state.input.size());
+    *got = state.is_flooded() ? 0 : std::min(size, state.input.size());
+    if (state.is_flooded()) return 0;
     if (*got == 0) {
         if (!state.input_ended) BIO_set_retry_read(bio);
         return 0;
@@ -49,6 +58,17 @@ int Engine::State::read(BIO* bio, char* into, std::size_t size, std::size_t* got
     state.input.remove_prefix(*got);
     return 1;
 }
+/// A peer may change its keys whenever it likes (RFC 8446, section 4.6.3), and have us change ours
+/// and say so: some 20 bytes of its make us work and answer. Between two changes something has to
+/// be said.
+void Engine::State::note_message(int outgoing, int, int type, const void* bytes, std::size_t size,
+                                 SSL*, void* engine) noexcept {
+    if (outgoing != 0 || type != SSL3_RT_HANDSHAKE || size == 0) return;
+    if (*static_cast<const unsigned char*>(bytes) == SSL3_MT_KEY_UPDATE) {
+        ++static_cast<State*>(engine)->key_updates;
+    }
+}
+
 int Engine::State::write(BIO* bio, const char* bytes, std::size_t size, std::size_t* written) {
     BIO_clear_retry_flags(bio);
     of(bio).wire->send_ciphertext({bytes, size});
@@ -117,6 +137,8 @@ Result<Engine> Engine::make(const Context& context, Wire& wire, const std::strin
     BIO_set_data(bio, state.get());
     BIO_set_init(bio, 1);
     SSL_set_bio(state->ssl.get(), bio, bio);
+    SSL_set_msg_callback(state->ssl.get(), &State::note_message);
+    SSL_set_msg_callback_arg(state->ssl.get(), state.get());
     if (host == nullptr) {
         if (context.asks()) state->inquiry = std::make_unique<Inquiry>();
         SSL_set_app_data(state->ssl.get(), state->inquiry.get());
@@ -154,7 +176,10 @@ void Engine::State::note(std::string_view doing, int kind) {
     const auto reason = ERR_GET_REASON(ERR_peek_error());
     const bool cut_off =
         reason == SSL_R_UNEXPECTED_EOF_WHILE_READING || (kind == SSL_ERROR_SYSCALL && input_ended);
-    if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verdict != X509_V_OK) {
+    if (is_flooded()) {
+        ERR_clear_error();
+        error = peer_error(ErrorKind::limit, "the peer changes its keys without end");
+    } else if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verdict != X509_V_OK) {
         ERR_clear_error();
         error = peer_error(ErrorKind::permission,
                            std::string("the peer's certificate: ") +
@@ -204,6 +229,7 @@ Progress Engine::read(std::span<char> into, std::size_t& got) {
     if (state_->failed) return Progress::failed;
     ERR_clear_error();
     const int result = SSL_read_ex(state_->ssl.get(), into.data(), into.size(), &got);
+    if (result == 1) state_->key_updates = 0;
     return state_->outcome_of(result, "reading TLS");
 }
 
