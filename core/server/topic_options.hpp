@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "core/proto/sse/log.hpp"
 
@@ -26,6 +27,9 @@ struct TopicOptions {
     SlowSubscriber slow = SlowSubscriber::drop;
     /// What each topic keeps for event streams that come back. The oldest are forgotten.
     sse::LogBounds log{.events_max = 0, .bytes_max = 1024 * 1024};
+    /// Messages get the numbers behind this one. None: microseconds since 1970, so that they go on
+    /// to grow when the program starts again.
+    std::optional<std::uint64_t> last_number;
 };
 
 } // namespace hc::server

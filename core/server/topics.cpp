@@ -5,6 +5,7 @@
 #include <span>
 #include <utility>
 
+#include "core/base/ascii.hpp"
 #include "core/link/event_stream.hpp"
 #include "core/link/websocket.hpp"
 
@@ -24,24 +25,29 @@ struct Topics::Subscription : ListNode {
     std::uint64_t from = 0;            // the number of the first message that is for it
 };
 
-/// What was published and is not delivered yet on a worker: messages in a row, the first of which
-/// has the number `first`.
-struct Topics::Batch {
+/// What was published and is not delivered yet on a worker, in the order of its numbers.
+struct Topics::Waiting {
+    std::vector<std::shared_ptr<Topic>> topics; // of each message
     std::vector<SharedMessageRef> messages;
-    std::uint64_t first = 0;
+    std::vector<std::uint64_t> numbers;
     std::uint64_t bytes = 0; // that it keeps
+};
+
+/// Messages in a row of one topic.
+struct Topics::Run {
+    Topic& topic;
+    std::span<const SharedMessageRef> messages;
+    std::span<const std::uint64_t> numbers;
 };
 
 struct Topics::Topic {
     Topic(std::string_view text, std::size_t workers, sse::LogBounds bounds)
-        : name(text), here(workers), count(workers), waiting(workers), log(bounds) {}
+        : name(text), here(workers), count(workers), log(bounds) {}
     const std::string name;
     std::vector<IntrusiveList<Subscription>> here; // by worker, each touched on its own only
     // Guarded by the mutex of Topics:
     std::vector<std::uint32_t> count; // subscriptions by worker
-    std::vector<Batch> waiting;       // by worker; while there is any, a Delivery is on its way
     std::uint32_t subscriptions = 0;
-    std::uint64_t last = 0; // the number of the last message
     sse::Log<SharedMessageRef> log;
 };
 
@@ -70,19 +76,26 @@ struct Topics::Subscriptions final : Stage::Dependent {
 /// Tells a worker that something waits for its subscribers.
 class Topics::Delivery final : public runtime::Message {
 public:
-    Delivery(std::shared_ptr<Topics> topics, std::shared_ptr<Topic> topic)
-        : topics_(std::move(topics)), topic_(std::move(topic)) {}
-    void run(runtime::Worker& worker) override {
-        topics_->deliver(*topic_, topics_->take(*topic_, worker.index()), worker);
-    }
+    explicit Delivery(std::shared_ptr<Topics> topics) : topics_(std::move(topics)) {}
+    void run(runtime::Worker& worker) override { topics_->deliver(worker); }
 
 private:
     std::shared_ptr<Topics> topics_;
-    std::shared_ptr<Topic> topic_;
 };
 
+namespace {
+
+std::uint64_t microseconds_of(const WallTime& time) noexcept {
+    return static_cast<std::uint64_t>(time.seconds) * 1'000'000 + time.nanos / 1'000;
+}
+
+} // namespace
+
 Topics::Topics(runtime::Runtime& runtime, const TopicOptions& options)
-    : runtime_(runtime), options_(options) {}
+    : runtime_(runtime), options_(options),
+      last_(
+          options.last_number.value_or(microseconds_of(runtime.worker(0).system().clock().wall()))),
+      waiting_(std::max(1U, runtime.workers())) {}
 Topics::~Topics() = default;
 
 std::size_t Topics::topics() const {
@@ -150,9 +163,12 @@ ErrorKind Topics::subscribe(Exchange& exchange, std::string_view name) {
         auto made = std::make_unique<Subscription>(topic, exchange);
         made->socket = link::WebSocket::of(exchange);
         if (last_id) {
-            topic->log.replay(*last_id, [&](const SharedMessageRef& m) { missed.push_back(m); });
+            // A number that is yet to come is none of ours.
+            const std::uint64_t last = ascii::parse_decimal(*last_id).value_or(0);
+            topic->log.replay(last > last_ ? 0 : last,
+                              [&](const SharedMessageRef& m) { missed.push_back(m); });
         }
-        made->from = topic->last + 1;
+        made->from = last_ + 1;
         topic->here[worker].push_back(*made);
         ++topic->count[worker];
         ++topic->subscriptions;
@@ -166,6 +182,7 @@ ErrorKind Topics::subscribe(Exchange& exchange, std::string_view name) {
 }
 
 ErrorKind Topics::unsubscribe(Exchange& exchange, std::string_view name) {
+    if (exchange.closed()) return ErrorKind::closed;
     Stage* stage = exchange.stage();
     if (stage == nullptr || stage->subscriptions == nullptr) return ErrorKind::not_found;
     auto& mine = static_cast<Subscriptions&>(*stage->subscriptions);
@@ -186,30 +203,44 @@ ErrorKind Topics::publish(std::string_view name, ws::Opcode kind, std::string_vi
     const auto topic = found != topics_.end() ? found->second : topic_of(name);
     if (topic == nullptr) return ErrorKind::limit;
     const std::uint64_t size = bytes.size() + sizeof(link::SharedMessage);
-    if (std::ranges::any_of(topic->waiting, [&](const Batch& waiting) {
-            return !waiting.messages.empty() && waiting.bytes + size > options_.waiting_bytes_max;
-        })) {
-        return ErrorKind::again;
-    }
-    const std::uint64_t number = ++topic->last;
+    if (!has_room_for(size)) return ErrorKind::again;
+    const std::uint64_t number = ++last_;
     SharedMessageRef message(SharedMessage::make(kind, bytes, logs ? number : 0));
-    topic->log.push(std::to_string(number), message, bytes.size());
+    topic->log.push(number, message, bytes.size());
     for (std::uint32_t i = 0; i < topic->count.size(); ++i) {
-        Batch& waiting = topic->waiting[i];
+        if (topic->count[i] == 0) continue;
+        Waiting& waiting = waiting_[i];
         const bool on_its_way = !waiting.messages.empty();
-        if (topic->count[i] == 0 && !on_its_way) continue; // else: their numbers have no gap
-        if (!on_its_way) waiting.first = number;
+        waiting.topics.push_back(topic);
         waiting.messages.push_back(message);
+        waiting.numbers.push_back(number);
         waiting.bytes += size;
         if (on_its_way) continue; // in one with what is there
-        runtime_.worker(i).post(std::make_unique<Delivery>(shared_from_this(), topic));
+        runtime_.worker(i).post(std::make_unique<Delivery>(shared_from_this()));
     }
     return ErrorKind::ok;
 }
 
-Topics::Batch Topics::take(Topic& topic, std::uint32_t worker) {
-    const std::lock_guard lock(mutex_);
-    return std::exchange(topic.waiting[worker], {});
+/// With the lock held.
+bool Topics::has_room_for(std::uint64_t size) const {
+    return std::ranges::none_of(waiting_, [&](const Waiting& waiting) {
+        return !waiting.messages.empty() && waiting.bytes + size > options_.waiting_bytes_max;
+    });
+}
+
+void Topics::deliver(runtime::Worker& worker) {
+    Waiting waiting;
+    {
+        const std::lock_guard lock(mutex_);
+        waiting = std::exchange(waiting_[worker.index()], {});
+    }
+    const std::span<const SharedMessageRef> messages = waiting.messages;
+    const std::span<const std::uint64_t> numbers = waiting.numbers;
+    for (std::size_t at = 0, end = 0; at < messages.size(); at = end) {
+        const std::shared_ptr<Topic>& topic = waiting.topics[at];
+        while (end < messages.size() && waiting.topics[end] == topic) ++end;
+        deliver({*topic, messages.subspan(at, end - at), numbers.subspan(at, end - at)}, worker);
+    }
 }
 
 namespace {
@@ -238,12 +269,13 @@ void let_go(Exchange& exchange) {
 
 } // namespace
 
-void Topics::deliver(Topic& topic, const Batch& batch, runtime::Worker& worker) const {
+void Topics::deliver(const Run& run, runtime::Worker& worker) const {
     std::vector<std::uint64_t> slow; // ids: what ends one may end others
-    topic.here[worker.index()].for_each([&](Subscription& to) {
-        std::span<const SharedMessageRef> messages = batch.messages;
-        if (to.from > batch.first) { // those before came before it did
-            messages = messages.subspan(std::min(messages.size(), to.from - batch.first));
+    run.topic.here[worker.index()].for_each([&](Subscription& to) {
+        std::span<const SharedMessageRef> messages = run.messages;
+        if (to.from > run.numbers.front()) { // those before came before it did
+            const auto first = std::ranges::lower_bound(run.numbers, to.from);
+            messages = messages.subspan(static_cast<std::size_t>(first - run.numbers.begin()));
         }
         const std::size_t sent =
             to.socket != nullptr ? to.socket->send_shared(messages) : give(to.exchange, messages);

@@ -5,8 +5,8 @@
 // subscribers; the worker walks over its own, and takes along in one walk, and to each subscriber
 // in one write, all that was published until then. So publishing costs the publisher one copy of
 // the bytes, one lock and at most a message a worker, however many subscribe. The lock also gives
-// everybody the same order: what is published on a topic reaches all subscribers in the order of
-// their numbers.
+// everybody the same order: what is published, on whichever topics, reaches each subscriber in the
+// order of its numbers, which are those of the server.
 //
 // A subscriber whose output is at the high watermark is not sent the message: it is dropped there
 // and counted, or the subscriber is let go, as ServerOptions says. Messages are never queued for
@@ -14,8 +14,8 @@
 //
 // A topic exists while somebody is subscribed to it, or while it has a log. The log keeps the last
 // messages, bounded by count and bytes, for event streams that come back with a Last-Event-ID; its
-// ids are the numbers of the messages. Whoever comes with an id that is not there any more gets
-// all that is.
+// ids are the numbers of the messages, so that one id tells what was missed of all topics. Whoever
+// comes with an id that is not there any more, or that is none, gets all that is.
 #pragma once
 
 #include <cstdint>
@@ -65,7 +65,8 @@ public:
     }
 
 private:
-    struct Batch;
+    struct Waiting;
+    struct Run;
     struct Topic;
     struct Subscription;
     struct Subscriptions;
@@ -74,12 +75,15 @@ private:
     std::shared_ptr<Topic> topic_of(std::string_view name);
     bool make_room();
     void leave(Topic& topic, std::uint32_t worker);
-    Batch take(Topic& topic, std::uint32_t worker);
-    void deliver(Topic& topic, const Batch& batch, runtime::Worker& worker) const;
+    bool has_room_for(std::uint64_t size) const;
+    void deliver(runtime::Worker& worker);
+    void deliver(const Run& run, runtime::Worker& worker) const;
 
     runtime::Runtime& runtime_;
     const TopicOptions options_;
-    mutable std::mutex mutex_; // for what is in the map, and what each topic says it guards
+    mutable std::mutex mutex_;     // for what follows, and what each topic says it guards
+    std::uint64_t last_;           // the number of the last message
+    std::vector<Waiting> waiting_; // by worker; while there is any, a Delivery is on its way
     std::unordered_map<std::string, std::shared_ptr<Topic>> topics_;
 };
 

@@ -4,8 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <string>
-#include <string_view>
+#include <iterator>
 #include <utility>
 
 namespace hc::sse {
@@ -24,26 +23,23 @@ public:
 
     /// `bytes`: what the event counts for. One that alone is too large empties the log, so that
     /// nobody is given what came before it as if it were all.
-    void push(std::string id, T event, std::uint64_t bytes) {
+    /// `id`: larger than all before.
+    void push(std::uint64_t id, T event, std::uint64_t bytes) {
         if (bounds_.events_max == 0) return;
         bytes_ += bytes;
-        entries_.push_back({std::move(id), std::move(event), bytes});
+        entries_.push_back({id, std::move(event), bytes});
         while (!entries_.empty() &&
                (entries_.size() > bounds_.events_max || bytes_ > bounds_.bytes_max)) {
             bytes_ -= entries_.front().bytes;
             entries_.pop_front();
         }
     }
-    /// Calls `visit(event)` for each behind the one with the id; for all of them when it is not
-    /// there any more, or never was: then false.
+    /// Calls `visit(event)` for each with a larger id.
     template <class Visit>
-    bool replay(std::string_view last_id, Visit&& visit) const {
-        std::size_t from = 0;
-        for (std::size_t i = entries_.size(); i > 0 && from == 0; --i) {
-            if (entries_[i - 1].id == last_id) from = i;
-        }
-        for (std::size_t i = from; i < entries_.size(); ++i) visit(entries_[i].event);
-        return from > 0;
+    void replay(std::uint64_t last_id, Visit&& visit) const {
+        auto from = entries_.end();
+        while (from != entries_.begin() && std::prev(from)->id > last_id) --from;
+        for (; from != entries_.end(); ++from) visit(from->event);
     }
     bool empty() const noexcept { return entries_.empty(); }
     std::size_t size() const noexcept { return entries_.size(); }
@@ -51,7 +47,7 @@ public:
 
 private:
     struct Entry {
-        std::string id;
+        std::uint64_t id;
         T event;
         std::uint64_t bytes;
     };

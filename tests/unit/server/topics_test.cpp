@@ -50,7 +50,10 @@ private:
 };
 
 struct House {
-    House() { service.other = room; }
+    House() {
+        service.other = room;
+        service.options.topics.last_number = 0;
+    }
     std::unique_ptr<sim::Peer> open(const std::string& target, const std::string& fields) {
         auto peer = service.connect("198.51.100.1:0",
                                     "GET " + target + " HTTP/1.1\r\nHost: x\r\n" + fields + "\r\n");
@@ -232,6 +235,7 @@ TEST(Topics, AreLimited) {
 
 TEST(Topics, WhatWaitsForAWorkerIsLimited) {
     House house;
+    house.service.start();
     auto reader = house.socket("a");
     Topics& topics = *house.service.server->topics();
     const std::string large(4'000'000, 'l');
@@ -268,6 +272,7 @@ TEST(Topics, ASlowSubscriberMissesMessages) {
 TEST(Topics, OrIsLetGo) {
     House house;
     house.service.options.topics.slow = SlowSubscriber::close;
+    house.service.options.connection.ws_ping_interval_ms = 0;
     house.service.start();
     auto socket = house.socket("a");
     auto stream = house.stream("a");
@@ -305,16 +310,48 @@ TEST(Topics, WhoComesBackGetsWhatItMissed) {
     EXPECT_EQ(house.first, "");
 }
 
+TEST(Topics, OneIdTellsWhatWasMissedOfAllTopics) {
+    House house;
+    house.service.options.topics.topics_max = 2;
+    house.service.options.topics.log = {.events_max = 100, .bytes_max = 100'000};
+    house.service.start();
+    for (int i = 0; i < 10; ++i) house.publish("a", "before");
+    for (int i = 0; i < 12; ++i) house.publish("b", "before"); // the last id: 22
+    house.publish("a", "missed");
+    house.publish("b", "missed");
+    auto of_a = house.stream("a", "Last-Event-ID: 22\r\n");
+    EXPECT_EQ(house.first, chunk("id: 23\ndata: missed\n\n"));
+    auto of_b = house.stream("b", "Last-Event-ID: 22\r\n");
+    EXPECT_EQ(house.first, chunk("id: 24\ndata: missed\n\n"));
+}
+
+TEST(Topics, WhatBeginsAnewGoesOnInItsNumbers) {
+    House house;
+    house.service.options.topics.topics_max = 1;
+    house.service.options.topics.log = {.events_max = 100, .bytes_max = 100'000};
+    house.service.start();
+    for (int i = 0; i < 5; ++i) house.publish("a", "before");
+    house.publish("b", "takes its place");
+    house.publish("a", "one");
+    house.publish("a", "two");
+    auto back = house.stream("a", "Last-Event-ID: 5\r\n");
+    EXPECT_EQ(house.first, chunk("id: 7\ndata: one\n\n") + chunk("id: 8\ndata: two\n\n"));
+    auto other = house.stream("a", "Last-Event-ID: 99\r\n");
+    EXPECT_EQ(house.first, chunk("id: 7\ndata: one\n\n") + chunk("id: 8\ndata: two\n\n"))
+        << "of an earlier life of the program";
+}
+
 TEST(Topics, ATopicWithOnlyALogMakesRoom) {
     House house;
-    house.service.options.topics = {.topics_max = 2, .log = {.events_max = 3, .bytes_max = 1000}};
+    house.service.options.topics.topics_max = 2;
+    house.service.options.topics.log = {.events_max = 3, .bytes_max = 1000};
     house.service.start();
     auto peer = house.stream("a");
     house.publish("b", "kept");
     house.publish("c", "kept");
     EXPECT_EQ(house.service.server->topics()->topics(), 2U);
     auto other = house.stream("c", "Last-Event-ID: 0\r\n");
-    EXPECT_EQ(house.first, chunk("id: 1\ndata: kept\n\n"));
+    EXPECT_EQ(house.first, chunk("id: 2\ndata: kept\n\n"));
     EXPECT_EQ(house.service.server->topics()->publish("d", Opcode::text, "x"), ErrorKind::limit);
 }
 
