@@ -81,6 +81,7 @@ ErrorKind WebSocket::examine(const Exchange& exchange, const Terms& terms) {
 }
 
 ErrorKind WebSocket::accept(Exchange& exchange, const Terms& terms, WebSocketUser& user) {
+    if (exchange.closed()) return ErrorKind::closed;
     if (exchange.answer_begun()) return ErrorKind::state;
     ws::Request request;
     if (const auto bad = judge(exchange, terms, request); bad != ErrorKind::ok) return bad;
@@ -218,7 +219,8 @@ void WebSocket::end_our_side() {
 
 ErrorKind WebSocket::close(std::uint16_t number, std::string_view reason) {
     if (gone_ || close_sent_ || close_received_ || ended_) return ErrorKind::closed;
-    const bool bad = number != ws::code::absent && !ws::may_be_sent(number);
+    const bool bad =
+        (number != ws::code::absent && !ws::may_be_sent(number)) || !ws::is_utf8(reason);
     if (bad || reason.size() > ws::reason_bytes_max) return ErrorKind::invalid;
     put_close(number, reason);
     arm(limits().ws_close_timeout_ms);
@@ -343,10 +345,15 @@ bool WebSocket::may_decode(std::string_view input) const noexcept {
 }
 
 void WebSocket::process(std::string_view& input) {
+    std::uint64_t made = 0; // a few bytes may be inflated to many: others get their turn, too
     while (!ended_ && !gone_ && may_decode(input)) {
+        if (made >= limits().read_turn_bytes_max) return exchange_.wake_stage();
         switch (decoder_.next(input, limits(), shop())) {
         case ws::Decoder::Event::need_input: return;
-        case ws::Decoder::Event::message: deliver(); break;
+        case ws::Decoder::Event::message:
+            made += shop().found.bytes.size();
+            deliver();
+            break;
         case ws::Decoder::Event::ping: take_ping(); break;
         case ws::Decoder::Event::pong: rate_is_fine(); break;
         case ws::Decoder::Event::close: take_close(); break;

@@ -128,11 +128,10 @@ void consider(const Parameters& offer, const DeflateSettings& settings, Extensio
     agreed.client.takeover = settings.context_takeover && !offer.client_alone;
     // Only a client that knows the parameter can be told to keep to a smaller window.
     agreed.client.bits = window_bits_max;
-    found.client_bits_offered = offer.has_client_bits;
-    if (offer.has_client_bits) {
-        const std::uint8_t most = offer.client_bits == 0 ? window_bits_max : offer.client_bits;
-        agreed.client.bits = std::max(std::min(most, allowed), window_bits_min);
-    }
+    // What is named must be no more than it has offered; a smaller window needs no agreement.
+    const std::uint8_t most = offer.client_bits == 0 ? window_bits_max : offer.client_bits;
+    found.client_bits_offered = offer.has_client_bits && most >= window_bits_min;
+    if (found.client_bits_offered) agreed.client.bits = std::min(most, allowed);
 }
 
 void add_bits(std::string& out, std::string_view name, std::uint8_t bits) {

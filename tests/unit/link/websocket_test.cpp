@@ -530,6 +530,27 @@ TEST(WebSocketDeflate, LentBytesAreCompressedOrSentAsTheyAre) {
     }
 }
 
+TEST(WebSocketDeflate, WhatInflatesToMuchLetsOthersHaveTheirTurn) {
+    constexpr ws::DeflateSettings any;
+    ws::Block compressed;
+    ws::Deflater(ws::window_bits_max, any).compress(std::string(1'000'000, 'z'), compressed);
+    const std::string one =
+        frame({.opcode = Opcode::binary, .payload = compressed.view(), .compressed = true});
+    Room room;
+    auto peer = room.join("Sec-WebSocket-Extensions: permessage-deflate\r\n");
+    std::string many;
+    for (int i = 0; i < 10; ++i) many += one;
+    ASSERT_LT(many.size(), 65'536U) << "of one slice";
+    std::uint64_t most = 0;
+    peer->send(many);
+    while (room.received < 10'000'000) {
+        const std::uint64_t before = room.received;
+        room.house.turn(10ms);
+        most = std::max(most, room.received - before);
+    }
+    EXPECT_LE(most, 2'000'000U) << "one a pass; a turn has two";
+}
+
 TEST(WebSocketDeflate, SharedMessagesAreReadableInAnyContext) {
     for (const bool takeover : {false, true}) {
         WebSocketSettings settings;

@@ -150,6 +150,9 @@ TEST(WsExtensions, AnOfferIsAnswered) {
     small.window_bits = 11;
     EXPECT_EQ(answer_to("permessage-deflate", small),
               "permessage-deflate; server_max_window_bits=11");
+    EXPECT_EQ(answer_to("permessage-deflate; client_max_window_bits=8", small),
+              "permessage-deflate; server_max_window_bits=11")
+        << "no larger one may be named, and none of 8 bits is asked for";
     EXPECT_EQ(answer_to("permessage-deflate; client_max_window_bits", small),
               "permessage-deflate; server_max_window_bits=11; client_max_window_bits=11");
     DeflateSettings off;
