@@ -900,7 +900,7 @@ HC_API hc_status hc_push(hc_exchange exchange, int32_t method, const char* path,
  *     "limits.ws_pong_timeout_ms"), a peer that breaks the rules is told which by its close code,
  *     and messages are compressed when both want it ("ws.deflate"), all without the program.
  *   - it ends by HC_EV_WS_CLOSED, then by HC_EV_CLOSED: HC_OK when both ends sent their Close,
- *     HC_E_RESET, HC_E_TIMEOUT or HC_E_PROTOCOL when not. hc_release ends it at once, with 1001.
+ *     HC_E_RESET, HC_E_TIMEOUT, HC_E_PROTOCOL, HC_E_CLOSED when not. hc_release ends it with 1001.
  */
 
 /* hc_ws_send's opcode and HC_EV_WS_MESSAGE's aux[0]. */
