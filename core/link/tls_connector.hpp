@@ -1,5 +1,5 @@
-// TlsConnector: a connection during its TLS handshake, as a client. It then hands the connection on,
-// as a transport that is encrypted.
+// TlsConnector: a connection during its TLS handshake, as a client. It then hands the connection
+// on, as a transport that is encrypted.
 //
 //   shaking --done--> handed on
 //      |----failed, peer's end, time--> parting (the user knows) --peer's end or time--> gone
