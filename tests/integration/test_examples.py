@@ -193,9 +193,17 @@ def test_a_chat(start):
 
 def test_a_clock(start):
     program = start("07_sse_clock", ANY)
-    with program.peer() as peer:
-        peer.request("GET", "/")
-        text = b""
-        while text.count(b"data: ") < 3:
-            text += peer.input.readline()
-        assert b"id: 1\r\n" in text or b"id: 1\n" in text
+
+    def ids(*fields, wanted):
+        with program.peer() as peer:
+            peer.request("GET", "/", *fields)
+            found = []
+            while len(found) < wanted:
+                line = peer.input.readline()
+                if line.startswith(b"id: "):
+                    found.append(int(line[4:]))
+            return found
+
+    first, second = ids(wanted=2)
+    assert second == first + 1
+    assert ids(("Last-Event-ID", str(first)), wanted=1) == [second]
