@@ -30,8 +30,8 @@ Result<std::unique_ptr<TcpTransport>> TcpTransport::adopt(runtime::Worker& worke
 
 TcpTransport::TcpTransport(runtime::Worker& worker, sys::Socket socket, const Endpoint& peer,
                            const ConnectionLimits& limits) noexcept
-    : worker_(worker), number_(worker.next_number()), limits_(limits), socket_(socket),
-      peer_(peer) {}
+    : worker_(worker), number_(worker.next_number()), socket_(socket),
+      read_turn_bytes_max_(limits.read_turn_bytes_max), peer_(peer) {}
 
 TcpTransport::~TcpTransport() { close(); }
 
@@ -207,7 +207,7 @@ void TcpTransport::on_event(const sys::Event& event) {
 void TcpTransport::read_some(bool until_end) {
     unread_ = true;
     for (std::uint64_t taken = 0; !paused_ && !ended_;) {
-        if (taken >= limits_.read_turn_bytes_max) {
+        if (taken >= read_turn_bytes_max_) {
             schedule();
             return;
         }

@@ -14,7 +14,7 @@ namespace hc::link {
 
 class TcpTransport final : public Transport, private runtime::Source, private runtime::Deferred {
 public:
-    /// Takes over a connected socket; it is watched from now on. `limits` outlives the transport.
+    /// Takes over a connected socket; it is watched from now on.
     static Result<std::unique_ptr<TcpTransport>> adopt(runtime::Worker& worker, sys::Socket socket,
                                                        const Endpoint& peer,
                                                        const ConnectionLimits& limits);
@@ -66,17 +66,17 @@ private:
     runtime::Worker& worker_;
     const std::uint64_t number_;
     TransportUser* user_ = nullptr;
-    const ConnectionLimits& limits_;
     Chain out_; // output the kernel has not taken
     sys::Socket socket_;
+    const std::uint32_t read_turn_bytes_max_;
     std::uint32_t cork_used_ = 0; // bytes in the worker's cork buffer; they go before out_ is used
     bool corked_ = false;         // inside on_data: the cork buffer is ours
     bool in_cork_ = false;        // the last reserve() was there
     bool paused_ = false;
     bool unread_ = false;  // the kernel may hold input that no further event will announce
     bool saw_end_ = false; // an event told of the peer's end: read until it is reached
-    bool shutdown_wanted_ = false;
-    bool shutdown_done_ = false;
+    bool shutdown_wanted_ : 1 = false;
+    bool shutdown_done_ : 1 = false;
     bool ended_ = false; // on_end was called
     bool closed_ = false;
     Endpoint peer_;
