@@ -228,6 +228,7 @@ TEST_F(TransportTest, APausedReaderGetsNothingAndLosesNothing) {
 
 TEST_F(TransportTest, ATurnReadsABoundedShare) {
     limits_.read_turn_bytes_max = 1'000;
+    make({});
     peer_->send(std::string(150'000, 'x'));
     world_->advance(1s);
     ASSERT_TRUE(worker().turn(Duration::zero(), true));
