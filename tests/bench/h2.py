@@ -5,22 +5,18 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import dataclasses
-import datetime
 import functools
 import os
 import pathlib
-import platform
 import re
-import statistics
 import subprocess
-import sys
 import tempfile
 
 import report
 from figures import Cost, own_s
 from processes import Cores, Failed, cpu_s, run_load
+from rounds import conditions, join, measure, say, table
 from servers import (
     CONNECTIONS_MAX,
     H2O_CONF,
@@ -29,7 +25,6 @@ from servers import (
     built,
     need_package,
     packaged,
-    started,
     version,
     version_of,
 )
@@ -38,10 +33,6 @@ BEGIN = "<!-- h2: begin -->"
 END = "<!-- h2: end -->"
 CONNECTIONS = 8
 STREAMS = 32
-
-
-def say(text: str) -> None:
-    print(f"-- {text}", file=sys.stderr, flush=True)
 
 
 # -- servers ---------------------------------------------------------------------------------------
@@ -194,75 +185,23 @@ def cost(work: Work, pid: int, port: int, seconds: int) -> Cost:
     )
 
 
-def measure(work: Work, rounds: int, seconds: int, failures: list[str]) -> dict[str, list[Cost]]:
-    """Every server runs throughout; each round asks them in turn."""
-    costs: dict[str, list[Cost]] = {}
-    with contextlib.ExitStack() as stack:
-        up = {}
-        for name, find in work.servers.items():
-            try:
-                up[name] = stack.enter_context(started(find(work.tls)))
-                work.count(up[name][1], 1)
-                costs[name] = []
-            except Failed as why:
-                failures.append(f"{work.name}, {name}: {why}")
-                up.pop(name, None)
-        for index in range(rounds):
-            say(f"{work.name}, round {index + 1} of {rounds}")
-            for name in list(up):
-                try:
-                    costs[name].append(cost(work, *up[name], seconds))
-                except Failed as why:
-                    failures.append(f"{work.name}, {name}: {why}")
-                    del up[name], costs[name]
-    return costs
-
-
-# -- the table -------------------------------------------------------------------------------------
-
-
-def median(numbers) -> float:
-    return statistics.median(list(numbers))
-
-
-def rows(work: Work, costs: dict[str, list[Cost]]) -> list[str]:
-    lines = []
-    ours_here = costs.get("inline")
-    for name, all_of in costs.items():
-        ratio = "-"
-        if ours_here:
-            pairs = zip(all_of, ours_here, strict=True)
-            ratio = format(median(a.total_us / b.total_us for a, b in pairs), ".2f")
-        total, user = median(c.total_us for c in all_of), median(c.user_us for c in all_of)
-        lines.append(f"| {work.name} | {name} | {total:.2f} | {user:.2f} | {ratio} |")
-    return lines
+def measured(work: Work, rounds: int, seconds: int, failures: list[str]) -> dict[str, list[Cost]]:
+    servers = {name: functools.partial(find, work.tls) for name, find in work.servers.items()}
+    ask = functools.partial(cost, work)
+    return measure(work.name, servers, ask, rounds, seconds, failures)
 
 
 def render(found, failures, command: str, rounds: int, seconds: int) -> str:
-    shares = [c.others_share for _, costs in found for of in costs.values() for c in of]
-    head = [
-        f"- {datetime.date.today().isoformat()}, `{command}`: {rounds} rounds, each server in "
-        f"turn, {seconds} s each; medians, and medians of the rounds' ratios",
-        f"- {report.cpu_model()}, {os.cpu_count()} CPUs ({report.siblings()}), Linux "
-        f"{platform.release()}; server on one, load on the other",
-        f"- taken by other programs from these CPUs: {median(shares):.0%} in the median run, "
-        f"{max(shares):.0%} at most",
-    ]
-    table = ["| work | server | CPU us | user us | / inline |", "|---|---|---:|---:|---:|"]
-    for work, costs in found:
-        table += rows(work, costs)
     legend = [f"{work.name}: {work.what}. " for work in WORKS]
     legend.append("floor: nghttp2 and an epoll loop that writes once for each read, nothing else.")
-    parts = [head, table, ["".join(legend)]]
-    if failures:
-        parts.append(["Without a number:", "", *(f"- {one}" for one in failures)])
-    return "\n\n".join("\n".join(part) for part in parts) + "\n"
+    parts = [conditions(found, command, rounds, seconds), table(found), ["".join(legend)]]
+    return join(parts, failures)
 
 
 def bench_h2(args: argparse.Namespace) -> int:
     rounds, seconds = (3, 1) if args.quick else (5, args.seconds)
     failures: list[str] = []
-    found = [(work, measure(work, rounds, seconds, failures)) for work in WORKS]
+    found = [(work.name, measured(work, rounds, seconds, failures)) for work in WORKS]
     if not any(costs for _, costs in found):
         raise Failed("; ".join(failures))
     text = render(found, failures, args.command, rounds, seconds)

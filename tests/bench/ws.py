@@ -8,22 +8,19 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import datetime
 import functools
 import json
-import os
 import pathlib
-import platform
 import re
 import shutil
-import statistics
 import subprocess
 import tempfile
 
 import report
-from figures import OTHERS_SHARE_MAX, Cost, own_s
-from h2 import certificate, nginx, say
+from figures import Cost, own_s
+from h2 import certificate, nginx
 from processes import LOAD_CORE, Cores, Failed, cpu_s, run_load, running, settled_bytes
+from rounds import conditions, join, measure, say, table
 from servers import (
     CACHE,
     HERE,
@@ -188,30 +185,6 @@ def cost(work: Work, pid: int, port: int, seconds: int) -> Cost:
     return Cost((user + system) / messages * 1e6, user / messages * 1e6, share)
 
 
-def measure(work: Work, rounds: int, seconds: int, failures: list[str]) -> dict[str, list[Cost]]:
-    """Every server runs throughout; each round asks them in turn."""
-    costs: dict[str, list[Cost]] = {}
-    with contextlib.ExitStack() as stack:
-        up = {}
-        for name, find in work.servers.items():
-            try:
-                up[name] = stack.enter_context(started(find()))
-                cost(work, *up[name], 1)  # compilers have compiled then
-                costs[name] = []
-            except Failed as why:
-                failures.append(f"{work.name}, {name}: {why}")
-                up.pop(name, None)
-        for index in range(rounds):
-            say(f"{work.name}, round {index + 1} of {rounds}")
-            for name in list(up):
-                try:
-                    costs[name].append(cost(work, *up[name], seconds))
-                except Failed as why:
-                    failures.append(f"{work.name}, {name}: {why}")
-                    del up[name], costs[name]
-    return costs
-
-
 def instructions(program: Program, few: int = 4_000, many: int = 24_000) -> float:
     """User-space instructions a message of echo, by callgrind; as figures.instructions."""
     return (_collected(program, many) - _collected(program, few)) / (many - few)
@@ -290,23 +263,6 @@ def idle_bytes(idle: Idle, program: Program) -> float:
 # -- the table -------------------------------------------------------------------------------------
 
 
-def median(numbers) -> float:
-    return statistics.median(list(numbers))
-
-
-def rows(work: Work, costs: dict[str, list[Cost]]) -> list[str]:
-    lines = []
-    ours_here = costs.get("inline")
-    for name, all_of in costs.items():
-        ratio = "-"
-        if ours_here and len(ours_here) == len(all_of):
-            pairs = zip(all_of, ours_here, strict=True)
-            ratio = format(median(a.total_us / b.total_us for a, b in pairs), ".2f")
-        total, user = median(c.total_us for c in all_of), median(c.user_us for c in all_of)
-        lines.append(f"| {work.name} | {name} | {total:.2f} | {user:.2f} | {ratio} |")
-    return lines
-
-
 def legend(counted: dict[str, float]) -> str:
     parts = [f"{work.name}: {work.what}. " for work in WORKS]
     parts.append("floor: an epoll loop with neither HTTP nor rules. ")
@@ -324,29 +280,14 @@ def idle_table(idles: list[tuple[str, str, float]]) -> list[str]:
 
 
 def render(found, counted, idles, failures, command: str, rounds: int, seconds: int) -> str:
-    shares = [c.others_share for _, costs in found for of in costs.values() for c in of]
-    head = [
-        f"- {datetime.date.today().isoformat()}, `{command}`: {rounds} rounds, each server in "
-        f"turn, {seconds} s each; medians, and medians of the rounds' ratios",
-        f"- {report.cpu_model()}, {os.cpu_count()} CPUs ({report.siblings()}), Linux "
-        f"{platform.release()}; server on one, load on the other",
-        f"- taken by other programs from these CPUs: {median(shares):.0%} in the median run, "
-        f"{max(shares):.0%} at most",
-    ]
-    if median(shares) > OTHERS_SHARE_MAX:
-        head.append("- other programs had too much of them: a look, not to be quoted")
-    table = ["| work | server | CPU us | user us | / inline |", "|---|---|---:|---:|---:|"]
-    for work, costs in found:
-        table += rows(work, costs)
     below = (
         f"User memory of the server for a connection of {IDLE_CONNECTIONS:,} that have had one "
         "answer and wait. floor: OpenSSL with one SSL a connection and buffers released, and "
         "nothing else."
     )
-    parts = [head, table, [legend(counted)], idle_table(idles), [below]]
-    if failures:
-        parts.append(["Without a number:", "", *(f"- {one}" for one in failures)])
-    return "\n\n".join("\n".join(part) for part in parts) + "\n"
+    head = conditions(found, command, rounds, seconds)
+    parts = [head, table(found), [legend(counted)], idle_table(idles), [below]]
+    return join(parts, failures)
 
 
 def bench_ws(args: argparse.Namespace) -> int:
@@ -366,7 +307,11 @@ def bench_ws(args: argparse.Namespace) -> int:
             counted[name] = instructions(find())
         except Failed as why:
             failures.append(f"instructions, {name}: {why}")
-    found = [(work, measure(work, rounds, seconds, failures)) for work in WORKS]
+    found = []
+    for work in WORKS:
+        ask = functools.partial(cost, work)
+        costs = measure(work.name, work.servers, ask, rounds, seconds, failures)
+        found.append((work.name, costs))
     if not any(costs for _, costs in found):
         raise Failed("; ".join(failures))
     text = render(found, counted, idles, failures, args.command, rounds, seconds)
