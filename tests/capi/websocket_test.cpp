@@ -275,6 +275,28 @@ TEST_P(QueueWebSocketOf, HeldMessagesStopTheClient) {
     program.settle();
 }
 
+TEST_P(WebSocketOf, BehindItsEndAllIsClosed) {
+    std::atomic<bool> ended = false;
+    Program program(GetParam(), [&](const hc_event& event) {
+        if (event.type == HC_EV_REQUEST) {
+            EXPECT_EQ(hc_ws_accept(event.obj, nullptr, nullptr, 0), HC_OK);
+            EXPECT_EQ(hc_topic_subscribe(event.obj, "a", 1), HC_OK);
+        } else if (event.type == HC_EV_CLOSED) {
+            EXPECT_EQ(hc_ws_accept(event.obj, nullptr, nullptr, 0), HC_E_CLOSED);
+            EXPECT_EQ(hc_ws_send(event.obj, HC_WS_TEXT, "late", 4, 0, 0), HC_E_CLOSED);
+            EXPECT_EQ(hc_topic_subscribe(event.obj, "b", 1), HC_E_CLOSED);
+            EXPECT_EQ(hc_topic_unsubscribe(event.obj, "a", 1), HC_E_CLOSED);
+            EXPECT_EQ(hc_release(event.obj), HC_OK);
+            ended = true;
+        }
+    });
+    Client client(program.port());
+    open(client);
+    client.reset();
+    EXPECT_TRUE(eventually([&] { return ended.load(); }));
+    program.settle();
+}
+
 TEST_P(WebSocketOf, ReleasedOnesSayGoodBye) {
     Program program(GetParam(), [&](const hc_event& event) {
         if (event.type != HC_EV_REQUEST) return;

@@ -207,6 +207,15 @@ TEST(WebSocket, OurCloseWaitsForThePeers) {
     EXPECT_EQ(room.house.record(0).end, ErrorKind::ok);
 }
 
+TEST(WebSocket, AReasonIsText) {
+    Room room;
+    auto peer = room.join();
+    EXPECT_EQ(room.socket().close(1000, "\xff\xfe"), ErrorKind::invalid);
+    EXPECT_EQ(room.socket().close(1000, "tsch\xc3\xbcss"), ErrorKind::ok);
+    room.house.turn_for(1s);
+    EXPECT_EQ(peer->take_received(), plain(Opcode::close, closing(1000, "tsch\xc3\xbcss")));
+}
+
 TEST(WebSocket, APeerThatNeverClosesIsGivenUp) {
     for (const bool answers : {false, true}) {
         Room room;
