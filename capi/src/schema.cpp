@@ -174,7 +174,7 @@ constexpr std::array table{
            "Topics that one exchange has subscribed to; beyond: HC_E_LIMIT"},
     Option{"limits.topic_waiting_bytes_max", "bytes", "server", 0, any64,
            HC_PLACE(server.topics.waiting_bytes_max),
-           "What was published on a topic and waits for a worker; beyond: HC_E_AGAIN"},
+           "What was published on topics and waits for a worker; beyond: HC_E_AGAIN"},
     Option{"limits.topic_name_bytes_max", "bytes", "server", 1, 65'536,
            HC_PLACE(server.topics.name_bytes_max), "The name of a topic; beyond: HC_E_INVALID"},
 

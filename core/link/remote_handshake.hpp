@@ -1,5 +1,5 @@
 // RemoteHandshake: a step of a TLS handshake that runs on a thread of the pool. To sign with an RSA
-// key takes as long as a hundred small answers, all of which would wait for it on the worker.
+// key takes as long as many small answers, all of which would wait for it on the worker.
 //
 //   worker: start() --> thread: the step --> worker: User::computed(), unless forget() came first
 //

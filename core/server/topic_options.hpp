@@ -21,7 +21,7 @@ struct TopicOptions {
     std::uint32_t subscriptions_max = 256;
     /// The name of a topic. `invalid`.
     std::uint32_t name_bytes_max = 256;
-    /// What was published on a topic and waits for one worker, with what it takes to keep it.
+    /// What was published, on all topics, and waits for one worker, with what it takes to keep it.
     /// `again`, unless nothing waits.
     std::uint64_t waiting_bytes_max = 16 * 1024 * 1024;
     SlowSubscriber slow = SlowSubscriber::drop;

@@ -48,8 +48,9 @@ struct Engine::State {
 int Engine::State::read(BIO* bio, char* into, std::size_t size, std::size_t* got) noexcept {
     BIO_clear_retry_flags(bio);
     State& state = of(bio);
-    *got = state.is_flooded() ? 0 : std::min(size, state.input.size());
+    *got = 0;
     if (state.is_flooded()) return 0;
+    *got = std::min(size, state.input.size());
     if (*got == 0) {
         if (!state.input_ended) BIO_set_retry_read(bio);
         return 0;
